@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: MIT
+#
+# unmap: one static musl binary.
+#
+#   make              ./unmap (installs the few build packages if missing)
+#   make check        everything that can be tested in 12 minutes
+#   make demo         a CGNAT in namespaces and unmap through it (KEEP=1: stay)
+#
+# All products go to $(B); another B keeps the tree untouched, ./unmap included.
+
+B       ?= build
+PREFIX  ?= /usr/local
+DESTDIR ?=
+KEEP    ?=
+T       ?=
+
+BIN     := $(if $(filter build,$(B)),unmap,$(B)/unmap)
+
+MUSL_CC ?= musl-gcc
+HOST_CC ?= gcc
+ARCH    := $(shell uname -m)
+MULTI   := $(ARCH)-linux-gnu
+BEARSSL ?= /usr/lib/$(MULTI)/libbearssl.a
+
+SRCS       ?= $(sort $(wildcard cmd/*.c core/*.c net/*.c crypto/*.c))
+UNIT_SRCS  ?= $(filter-out cmd/main.c crypto/chk.c,$(SRCS))
+UNIT_TESTS ?= $(sort $(wildcard tests/unit/test_*.c))
+OBJS       := $(SRCS:%.c=$(B)/obj/%.o)
+UNIT_OBJS  := $(UNIT_SRCS:%.c=$(B)/unit/%.o)
+UNIT_BINS  := $(UNIT_TESTS:tests/unit/%.c=$(B)/unit/%)
+
+# The commit's date is the build's: two clones give the same bytes.
+ifneq ($(wildcard .git),)
+COMMIT_TIME := $(shell git log -1 --format=%ct 2>/dev/null)
+VERSION     ?= $(shell git describe --always --tags --dirty 2>/dev/null)
+endif
+SOURCE_DATE_EPOCH ?= $(or $(COMMIT_TIME),$(shell date -r Makefile +%s))
+VERSION           ?= unreleased
+
+WARN := -std=c11 -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes \
+	-Wmissing-prototypes -Wswitch-enum -Wvla -Werror
+CORE_WARN := -Wconversion
+
+CPPFLAGS := -I. -isystem $(B)/linux-headers -D_GNU_SOURCE
+CFLAGS   := -O2 -fstack-protector-strong -ffunction-sections -fdata-sections \
+	-fno-asynchronous-unwind-tables \
+	-ffile-prefix-map=$(CURDIR)=. -ffile-prefix-map=$(B)=build
+LDFLAGS  := -static -s -Wl,--gc-sections \
+	-Wl,-z,relro,-z,now,-z,noexecstack -Wl,--build-id=none
+
+UNIT_CPPFLAGS := -I. -D_GNU_SOURCE -DUNIT
+UNIT_CFLAGS   := -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
+	-fno-sanitize-recover=undefined
+UNIT_LIBS     := -lbearssl $(shell pkg-config --libs check 2>/dev/null)
+
+# Only what names the version is compiled again when a commit changes it.
+VERSIONED := $(shell grep -lE 'UNMAP_(VERSION|BUILD_TIME)' $(SRCS) /dev/null)
+
+PKG_BUILD := gcc libc6-dev make binutils git musl-tools musl-dev \
+	linux-libc-dev libbearssl-dev
+PKG_TEST  := check pkg-config clang cppcheck shellcheck file zsh fish \
+	bash-completion iproute2 nftables nginx-light curl dnsutils iputils-ping \
+	iputils-tracepath openssl openssh-client \
+	netcat-openbsd socat tcpdump procps ethtool psmisc jq python3
+
+Q := $(if $(V),,@)
+
+.PHONY: all deps deps-build check check-all lint gates unit demo completions \
+	install clean FORCE
+.DELETE_ON_ERROR:
+
+all: $(BIN)
+
+# ---- packages ---------------------------------------------------------------
+
+deps:
+	@PKGS='$(PKG_BUILD) $(PKG_TEST)' tests/deps.sh
+
+deps-build:
+	@PKGS='$(PKG_BUILD)' tests/deps.sh
+
+# ---- the binary -------------------------------------------------------------
+
+# musl-gcc sees no system headers: give it the kernel's and BearSSL's alone.
+$(B)/linux-headers/ready:
+	@command -v $(MUSL_CC) >/dev/null && [ -e /usr/include/bearssl.h ] && \
+		[ -e /usr/include/linux/bpf.h ] || $(MAKE) --no-print-directory deps-build
+	@mkdir -p $(@D)
+	@ln -sfn /usr/include/linux $(@D)/linux
+	@ln -sfn /usr/include/asm-generic $(@D)/asm-generic
+	@ln -sfn /usr/include/$(MULTI)/asm $(@D)/asm
+	@ln -sfn /usr/include/bearssl $(@D)/bearssl
+	@ln -sf /usr/include/bearssl.h $(@D)/bearssl.h
+	@touch $@
+
+$(B)/version.h: FORCE
+	@mkdir -p $(@D)
+	@printf '#define UNMAP_VERSION "%s"\n#define UNMAP_BUILD_TIME %s\n' \
+		'$(VERSION)' '$(SOURCE_DATE_EPOCH)' >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+$(B)/obj/core/%.o $(B)/unit/core/%.o: WARN += $(CORE_WARN)
+$(VERSIONED:%.c=$(B)/obj/%.o) $(VERSIONED:%.c=$(B)/unit/%.o): $(B)/version.h
+$(VERSIONED:%.c=$(B)/obj/%.o): CPPFLAGS += -include $(B)/version.h
+$(VERSIONED:%.c=$(B)/unit/%.o): UNIT_CPPFLAGS += -include $(B)/version.h
+
+$(B)/obj/%.o: %.c Makefile | $(B)/linux-headers/ready
+	@mkdir -p $(@D)
+	@echo "CC $<"
+	$(Q)$(MUSL_CC) $(CPPFLAGS) $(WARN) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/unmap.bin: $(OBJS)
+	@echo "LD unmap"
+	$(Q)$(MUSL_CC) $(CFLAGS) $(LDFLAGS) -o $@ $(OBJS) $(BEARSSL)
+
+$(BIN): $(B)/unmap.bin
+	@cp $< $@
+
+# ---- tests ------------------------------------------------------------------
+
+$(B)/unit/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	@echo "CC (unit) $<"
+	$(Q)$(HOST_CC) $(UNIT_CPPFLAGS) $(WARN) $(UNIT_CFLAGS) -MMD -MP -c -o $@ $<
+
+# An archive, so that each test links only what it needs.
+$(B)/unit/libunmap.a: $(UNIT_OBJS)
+	@rm -f $@
+	@ar rcs $@ $(UNIT_OBJS)
+
+# libcheck's macros are not pedantic C; its own headers need no prototypes.
+$(B)/unit/test_%: tests/unit/test_%.c $(B)/unit/libunmap.a Makefile
+	@echo "CC (unit) $<"
+	$(Q)$(HOST_CC) $(UNIT_CPPFLAGS) $(WARN) -Wno-pedantic $(UNIT_CFLAGS) \
+		-MMD -MP -MT $@ -o $@ $< $(B)/unit/libunmap.a $(UNIT_LIBS)
+
+# make unit T=opts runs one; UNIT_SRCS="cmd/opts.c cmd/log.c" links just these.
+unit: $(if $(T),$(B)/unit/test_$(T),$(UNIT_BINS))
+	@tests/unit/run.sh $^
+
+lint:
+	@B=$(B) tests/lint.sh
+
+gates: $(OBJS)
+	@tests/layers.sh
+	@tests/pure.sh $(filter $(B)/obj/core/%,$(OBJS))
+	@tests/style.sh
+
+check: deps
+	@B=$(B) UNMAP=$(abspath $(BIN)) tests/check.sh
+
+check-all: deps
+	@B=$(B) UNMAP=$(abspath $(BIN)) tests/check.sh all
+
+demo: deps
+	@$(MAKE) --no-print-directory all
+	@UNMAP=$(abspath $(BIN)) KEEP=$(KEEP) tests/lab/demo.sh
+
+# ---- files for people -------------------------------------------------------
+
+completions: $(BIN)
+	$(Q)./$(BIN) --completions bash >completions/unmap.bash
+	$(Q)./$(BIN) --completions zsh >completions/_unmap
+	$(Q)./$(BIN) --completions fish >completions/unmap.fish
+
+install: $(BIN)
+	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/unmap
+	install -D -m 644 completions/unmap.bash \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/unmap
+	install -D -m 644 completions/_unmap \
+		$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_unmap
+	install -D -m 644 completions/unmap.fish \
+		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/unmap.fish
+
+clean:
+	rm -rf $(B) unmap
+
+-include $(OBJS:.o=.d) $(UNIT_OBJS:.o=.d) $(UNIT_BINS:=.d)
