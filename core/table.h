@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * table.h - hash index of objects that are known by number
+ *
+ * Chained, fixed capacity, memory by the caller, no allocation. It holds
+ * (hash, object number) pairs; the caller compares keys. An object stands in
+ * one table at most once.
+ */
+#ifndef CORE_TABLE_H
+#define CORE_TABLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define NONE UINT32_MAX		/* no object */
+
+struct table {
+	uint32_t *head;		/* first object per bucket */
+	uint32_t *next;		/* per object */
+	uint32_t *hash;		/* per object */
+	uint32_t mask;
+	uint32_t count;
+};
+
+/** table_bytes() - Memory that a table for objects 0 .. @cap-1 needs */
+size_t table_bytes(uint32_t cap);
+/** table_init() - @memory: table_bytes(@cap) bytes, aligned for uint32_t */
+void table_init(struct table *t, void *memory, uint32_t cap);
+void table_add(struct table *t, uint32_t hash, uint32_t object);
+/** table_remove() - @object is in the table under the hash it was added with */
+void table_remove(struct table *t, uint32_t object);
+/** table_first(), table_next() - Objects of equal hash, NONE at the end */
+uint32_t table_first(const struct table *t, uint32_t hash);
+uint32_t table_next(const struct table *t, uint32_t object);
+
+#endif
