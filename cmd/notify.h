@@ -3,7 +3,7 @@
  * notify.h - tell systemd (or whoever set NOTIFY_SOCKET) how we are
  *
  * The sd_notify(3) protocol, spoken directly. Without NOTIFY_SOCKET every call
- * does nothing. notify_open() makes the only system calls that a sandbox could
+ * does nothing. After notify_open() only send() on its socket is used, so a
  * sandbox needs to allow nothing more.
  */
 #ifndef CMD_NOTIFY_H
