@@ -35,14 +35,6 @@ static const char credit[] =
 	"# SPDX-License-Identifier: MIT\n"
 	"# Written by `make completions` from the tables of options.\n";
 
-/* Quoted for any of the three shells: our texts hold no quote or backslash,
- * which tests/unit/test_opts.c makes sure of.
- */
-static void put_quoted(FILE *to, const char *text)
-{
-	fprintf(to, "'%s'", text);
-}
-
 static bool is_kind(const char *complete, const char *kind)
 {
 	return complete && !strcmp(complete, kind);
@@ -73,8 +65,8 @@ static void bash_action(FILE *to, const char *complete)
 	else if (is_kind(complete, "dir"))
 		fputs("_unmap_reply -d", to);
 	else if (is_kind(complete, "iface"))
-		fputs("_unmap_reply -W \"$(command ls /sys/class/net "
-		      "2>/dev/null)\"", to);
+		fputs("_unmap_reply -W '$(command ls /sys/class/net "
+		      "2>/dev/null)'", to);
 	else
 		fputs("COMPREPLY=()", to);
 }
@@ -96,11 +88,11 @@ static void bash_groups(FILE *to, const struct program *p)
 static void bash_head(FILE *to, const struct program *root)
 {
 	fputs(credit, to);
-	fputs("# shellcheck shell=bash\n\n"
+	fputs("# shellcheck shell=bash disable=SC2016 # compgen expands the words\n\n"
 	      "_unmap_reply() # WHAT: the words of compgen WHAT that fit\n{\n"
 	      "\tmapfile -t COMPREPLY < <(compgen \"$@\" -- \"$cur\")\n}\n\n"
 	      "_unmap()\n{\n"
-	      "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev= prog= w i\n"
+	      "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev='' prog='' w i\n"
 	      "\t[ \"$COMP_CWORD\" -gt 0 ] && "
 	      "prev=${COMP_WORDS[COMP_CWORD - 1]}\n"
 	      "\t# The shell makes words of --name, = and value.\n"
@@ -177,12 +169,13 @@ static void zsh_name(FILE *to, const struct program *p)
 		fputc(*c == ' ' ? '_' : *c, to);
 }
 
-/* A text inside a spec: ':' and brackets mean something there. */
+/* A text inside a quoted spec: ':' and brackets mean something there. */
 static void zsh_text(FILE *to, const char *text)
 {
 	for (; *text; text++) {
-		if (strchr(":[]", *text))
+		if (strchr(":[]\\", *text))
 			fputc('\\', to);
+		fputs(*text == '\'' ? "'\\'" : "", to);
 		fputc(*text, to);
 	}
 }
@@ -282,6 +275,17 @@ static void fish_action(FILE *to, const char *complete)
 		fputs(" -x", to);
 }
 
+static void fish_text(FILE *to, const char *text)
+{
+	fputc('\'', to);
+	for (; *text; text++) {
+		if (strchr("'\\", *text))
+			fputc('\\', to);
+		fputc(*text, to);
+	}
+	fputc('\'', to);
+}
+
 static void fish_condition(FILE *to, const struct program *p)
 {
 	fprintf(to, "complete -c unmap -n '__unmap_program \"%s\"'", p->name);
@@ -297,7 +301,7 @@ static void fish_options(FILE *to, const struct program *p)
 		if (o->arg)
 			fish_action(to, o->complete);
 		fputs(" -d ", to);
-		put_quoted(to, o->help);
+		fish_text(to, o->help);
 		fputc('\n', to);
 	}
 }
@@ -335,7 +339,7 @@ static void fish_group(FILE *to, const struct program *p)
 	for (const struct command *c = p->subs; c->program; c++) {
 		fish_condition(to, p);
 		fprintf(to, " -a %s -d ", opts_word(c->program));
-		put_quoted(to, c->program->purpose);
+		fish_text(to, c->program->purpose);
 		fputc('\n', to);
 	}
 	fish_options(to, p);
