@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2015,SC2154,SC2034
 # SPDX-License-Identifier: MIT
 #
 # lib.sh: a laboratory of network namespaces, sourced by the other scripts

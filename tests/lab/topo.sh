@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2015,SC2154,SC2034
 # SPDX-License-Identifier: MIT
 #
 # topo.sh: the network of the laboratory
@@ -113,7 +113,7 @@ topo_internet() {
 	ip_ hub route add default via 2001:db8:1::1
 	ip_ server addr add $SRV4/29 dev eth0
 	ip_ server addr add $SRV6/64 dev eth0 nodad
-	ip_ server addr add $DNS6/64 dev eth0 nodad
+	ip_ server addr add $DNS6/64 dev eth0 nodad preferred_lft 0
 	ip_ server route add default via 203.0.113.129
 	ip_ server route add default via 2001:db8:5::1
 	ip_ internet route add $PREFIX via $HUB6
