@@ -17,15 +17,21 @@
 #include <stdint.h>
 #include <sysexits.h>
 
-enum log_level { LEVEL_ERROR, LEVEL_WARN, LEVEL_INFO, LEVEL_DEBUG, LEVEL_COUNT };
+enum log_level {
+	LEVEL_ERROR,
+	LEVEL_WARN,
+	LEVEL_INFO,
+	LEVEL_DEBUG,
+	LEVEL_COUNT
+};
 
 #define LOG_LINE_MAX 1024	/* longer lines are cut */
 #define LOG_PRINTF(a, b) __attribute__((format(printf, a, b)))
 
-/** log_open() - Name this program ("edge") and set the level; can be repeated */
+/** log_open() - Name this program ("edge"), set the level; repeatable */
 void log_open(const char *program, enum log_level level);
 
-/** log_level_parse() - "error", "warn", "info", "debug"; false if none of them */
+/** log_level_parse() - "error", "warn", "info", "debug"; false if none */
 bool log_level_parse(enum log_level *level, const char *text);
 
 /** log_is_on() - Would a line of @level be written? */

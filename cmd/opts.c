@@ -169,25 +169,31 @@ static void take_long(struct line *l, const char *word)
 
 	if (!strcmp(word, "--help"))
 		show_help(l->p);
-	if (!o)
+	if (o)
+		take_option(l, o, equals ? equals + 1 : NULL);
+	else
 		die_unknown(l->p, word, len);
-	take_option(l, o, equals ? equals + 1 : NULL);
 }
 
-/* -abVALUE: flags may be joined, the first one with a value takes the rest. */
+/* One letter of -abVALUE; true if what follows it was its value. */
+static bool take_letter(struct line *l, const char *word, const char *c)
+{
+	const struct opt *o = find_letter(l->p, *c);
+
+	if (o) {
+		take_option(l, o, o->arg && c[1] ? c + 1 : NULL);
+		return o->arg;
+	}
+	if (*c == 'h')
+		show_help(l->p);
+	die_unknown(l->p, word, strlen(word));
+}
+
 static void take_letters(struct line *l, const char *word)
 {
-	for (const char *c = word + 1; *c; c++) {
-		const struct opt *o = find_letter(l->p, *c);
-
-		if (!o && *c == 'h')
-			show_help(l->p);
-		if (!o)
-			die_unknown(l->p, word, strlen(word));
-		take_option(l, o, o->arg && c[1] ? c + 1 : NULL);
-		if (o->arg)
+	for (const char *c = word + 1; *c; c++)
+		if (take_letter(l, word, c))
 			return;
-	}
 }
 
 static void check_operands(const struct line *l)
