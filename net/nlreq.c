@@ -29,7 +29,7 @@ void nlreq_init(struct nlreq *r, uint16_t type, uint16_t flags,
 	memset(r, 0, sizeof(*r));
 	n->nlmsg_type = type;
 	n->nlmsg_flags = NLM_F_REQUEST | flags;
-	if (!(flags & NLM_F_DUMP))
+	if ((flags & NLM_F_DUMP) != NLM_F_DUMP)
 		n->nlmsg_flags |= NLM_F_ACK;
 	memcpy(r->b + NLMSG_HDRLEN, hdr, len);
 	n->nlmsg_len = (uint32_t)NLMSG_LENGTH(len);

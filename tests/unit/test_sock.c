@@ -5,7 +5,7 @@
 #include <poll.h>
 
 #include "net/sock.h"
-#include "tests/unit/netns.h"
+#include "tests/unit/labns.h"
 
 enum { LO1 = 0x7f000001, LO2 = 0x7f000002, LO9 = 0x7f000009 };
 

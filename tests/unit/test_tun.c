@@ -9,7 +9,7 @@
 #include "core/xlat.h"
 #include "net/sock.h"
 #include "net/tun.h"
-#include "tests/unit/netns.h"
+#include "tests/unit/labns.h"
 
 enum { OURS = 0x0a000001, PEER = 0x0a000002 };
 
