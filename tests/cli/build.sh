@@ -34,8 +34,8 @@ has relro "$work/out" GNU_RELRO
 # Two clones of the commit, in folders of different length.
 if [ -e .git ] && git rev-parse -q --verify HEAD >/dev/null 2>&1; then
 	for d in a another/folder/b; do
-		git clone -q . "$work/$d" 2>"$work/err" &&
-			make -s -C "$work/$d" >"$work/log" 2>&1 ||
+		git clone -q . "$work/$d" 2>"$work/log"
+		make -s -C "$work/$d" B=build >"$work/log" 2>&1 ||
 			tail -n 5 "$work/log"
 	done
 	if cmp "$work/a/unmap" "$work/another/folder/b/unmap"; then

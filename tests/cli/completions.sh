@@ -54,7 +54,7 @@ for p in $programs; do
 	bash_try unmap "$p" --
 	has_word "bash-options-$p" --help
 done
-case " $(echo $programs) " in *" edge "*)
+if is_program edge; then
 	bash_try unmap edge --log ''
 	has_word bash-words debug
 	bash_try unmap edge --log = w
@@ -63,15 +63,13 @@ case " $(echo $programs) " in *" edge "*)
 	has_word bash-iface lo
 	bash_try unmap edge x.pem --c
 	has_word bash-prefix --carriers
-	;;
-esac
-case " $(echo $programs) " in *" keygen "*)
+fi
+if is_program keygen; then
 	bash_try unmap keygen ''
 	has_word bash-sub init
 	bash_try unmap keygen init --p
 	has_word bash-sub-option --prefix
-	;;
-esac
+fi
 
 if command -v zsh >/dev/null; then
 	cat >"$work/try.zsh" <<'EOF'
@@ -95,21 +93,19 @@ zpty -w z "PS1=; fpath=($PWD/completions \$fpath); autoload -Uz compinit"
 zpty -w z "compinit -u -d $1/zcompdump; LISTMAX=1000; print RE''ADY"
 zpty -r -m z line '*READY*'
 zpty -w -n z "unmap $2"$'\t\t'
-sleep 1
-zpty -r -t z line '*'"$3"'*' && print -r -- "$line"
-while zpty -r -t z line; do print -r -- "$line"; done
+zpty -r -m z line "*$3*" && print -r -- "$line"
 zpty -d z
 EOF
 	timeout 20 zsh -f "$work/tab.zsh" "$work" "--" "version" \
 		>"$work/out" 2>&1
-	has zsh-tab "$work/out" "--version"
+	has zsh-tab "$work/out" version
 	if [ -n "$first" ]; then
 		timeout 20 zsh -f "$work/tab.zsh" "$work" "" "$first" \
 			>"$work/out" 2>&1
 		has zsh-tab-program "$work/out" "$first"
 		timeout 20 zsh -f "$work/tab.zsh" "$work" "$first --" help \
 			>"$work/out" 2>&1
-		has zsh-tab-option "$work/out" "--help"
+		has zsh-tab-option "$work/out" help
 	fi
 else
 	echo "skip $suite/zsh: zsh is not installed"

@@ -42,7 +42,7 @@ refuse no-value 64 "--install needs a value" "$UNMAP" --install
 refuse no-shell 64 "expected bash, zsh or fish" "$UNMAP" --completions csh
 
 for p in edge hub; do
-	case " $(echo $programs) " in *" $p "*) ;; *) continue ;; esac
+	is_program $p || continue
 	refuse "$p-no-bundle" 64 "missing operand" "$UNMAP" $p
 	refuse "$p-ports" 64 "expected LO-HI" "$UNMAP" $p x.pem --ports 70000-1
 	refuse "$p-log" 64 "expected error, warn" "$UNMAP" $p x.pem --log=loud
@@ -50,13 +50,12 @@ for p in edge hub; do
 		--carrier auto
 	refuse "$p-flag-value" 64 "takes no value" "$UNMAP" $p --no-bpf=1 x.pem
 done
-case " $(echo $programs) " in *" edge "*)
+if is_program edge; then
 	refuse edge-nearest 64 "did you mean --inbound?" "$UNMAP" edge --inbond
 	refuse edge-hub 64 "expected HOST" "$UNMAP" edge x.pem --hub a:0
 	refuse edge-lan 64 "expected the name" "$UNMAP" edge x.pem --lan a/b
-	;;
-esac
-case " $(echo $programs) " in *" keygen "*)
+fi
+if is_program keygen; then
 	refuse keygen-nothing 64 "missing command" "$UNMAP" keygen
 	refuse keygen-nearest 64 "did you mean init?" "$UNMAP" keygen inti
 	for s in init edge show list renew revoke; do
@@ -65,8 +64,7 @@ case " $(echo $programs) " in *" keygen "*)
 		refuse "keygen-$s-nothing" 64 "missing operand" \
 			"$UNMAP" keygen $s
 	done
-	;;
-esac
+fi
 
 # A full disk is an error, not silence.
 if [ -e /dev/full ]; then

@@ -3,6 +3,8 @@
 # What the scripts of this folder share: sourced, not run.
 #
 # UNMAP is the binary; each case prints "ok NAME" or "not ok NAME".
+# shellcheck disable=SC2034 # bad and programs are for who sources this
+
 cd "$(dirname "$0")/../.." || exit 1
 UNMAP=${UNMAP:-$PWD/unmap}
 suite=cli/$(basename "$0" .sh)
@@ -10,8 +12,11 @@ bad=0
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 
-# shellcheck disable=SC2034 # used by who sources this
 programs=$(sed -n 's/^COMMAND(\([a-z_]*\)).*/\1/p' cmd/commands.def)
+
+is_program() { # NAME: is it built in already?
+	printf '%s\n' "$programs" | grep -qxF -- "$1"
+}
 
 ok() { # NAME
 	echo "ok $suite/$1"
