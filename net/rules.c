@@ -8,7 +8,8 @@
  * our address and ports is looked up in a table of our own, which has only a
  * default route to the outer TUN: so the host forwards it there instead of
  * delivering it to itself. No bucket, no latch, no ICMP errors, the host's
- * FORWARD chain and conntrack see it all; it is the last resort.
+ * FORWARD chain and conntrack see it all; it is the last resort. A rule cannot
+ * name port 65535: carriers on it do not confirm and are left at once.
  *
  * The local table must be asked after these rules, but its rule stands at
  * preference 0, where nothing can come before it. So it has to move. The order
@@ -39,6 +40,7 @@
 enum { PREF_OURS = 1, PREF_LOCAL = 2, PROTOCOL = 117 };
 enum { TABLE_BASE = 0x756d0000, TABLE_MASK = 0xffff };
 enum { TCP = 6, UDP = 17, MOST = 256 };
+enum { MAX_PORT = 65534 };	/* the kernel takes no range up to 65535 */
 
 /** struct found - what a dump of the rules has found
  * @stale: tables of ours to be removed, one per rule
@@ -85,7 +87,7 @@ static int local_rule(uint16_t type, uint32_t pref)
 
 static void put_range(struct nlreq *r, uint16_t type, uint16_t lo, uint16_t hi)
 {
-	struct fib_rule_port_range range = { lo, hi };
+	struct fib_rule_port_range range = { lo, hi > MAX_PORT ? MAX_PORT : hi };
 
 	nlreq_attr(r, type, &range, sizeof(range));
 }
