@@ -32,7 +32,7 @@ UNIT_BINS  := $(UNIT_TESTS:tests/unit/%.c=$(B)/unit/%)
 # The commit's date is the build's: two clones give the same bytes.
 ifneq ($(wildcard .git),)
 COMMIT_TIME := $(shell git log -1 --format=%ct 2>/dev/null)
-VERSION     ?= $(shell git describe --always --tags --dirty 2>/dev/null)
+VERSION     ?= $(shell git describe --always --tags --dirty --abbrev=12 2>/dev/null)
 endif
 SOURCE_DATE_EPOCH ?= $(or $(COMMIT_TIME),$(shell date -r Makefile +%s))
 VERSION           ?= unreleased
@@ -59,9 +59,7 @@ VERSIONED := $(shell grep -lE 'UNMAP_(VERSION|BUILD_TIME)' $(SRCS) /dev/null)
 PKG_BUILD := gcc libc6-dev make binutils git musl-tools musl-dev \
 	linux-libc-dev libbearssl-dev
 PKG_TEST  := check pkg-config clang cppcheck shellcheck file zsh fish \
-	bash-completion iproute2 nftables nginx-light curl dnsutils iputils-ping \
-	iputils-tracepath openssl openssh-client \
-	netcat-openbsd socat tcpdump procps ethtool psmisc jq python3
+	bash-completion $(shell cat tests/lab/packages 2>/dev/null)
 
 Q := $(if $(V),,@)
 
@@ -135,8 +133,11 @@ $(B)/unit/test_%: tests/unit/test_%.c $(B)/unit/libunmap.a Makefile
 		-MMD -MP -MT $@ -o $@ $< $(B)/unit/libunmap.a $(UNIT_LIBS)
 
 # make unit T=opts runs one; UNIT_SRCS="cmd/opts.c cmd/log.c" links just these.
-unit: $(if $(T),$(B)/unit/test_$(T),$(UNIT_BINS))
-	@tests/unit/run.sh $^
+UNIT_RUN := $(if $(T),$(T:%=$(B)/unit/test_%),$(UNIT_BINS))
+unit:
+	@$(MAKE) --no-print-directory -k $(UNIT_RUN) && built=ok || \
+		{ built=no; echo "not ok unit/build"; }; \
+		tests/unit/run.sh $(UNIT_RUN) && [ $$built = ok ]
 
 lint:
 	@B=$(B) tests/lint.sh

@@ -4,7 +4,10 @@
 bad=0
 for t; do
 	name=unit/${t##*/test_}
-	if out=$(timeout 120 "$t" 2>&1); then
+	if [ ! -x "$t" ]; then
+		echo "not ok $name (not built)"
+		bad=1
+	elif out=$(timeout 120 "$t" 2>&1); then
 		n=$(printf '%s\n' "$out" | sed -n 's/.*Checks: \([0-9]*\).*/\1/p')
 		echo "ok $name (${n:-?} checks)"
 	else
