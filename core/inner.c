@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * inner.c - between the inner TUN and the carriers, both ways
+ *
+ * Theory of operation
+ * ===================
+ * Twins: engine_inner() takes a packet that routing gave us and sends it over;
+ * deliver() takes a packet that came over and hands it to routing. Both find
+ * or open its session, note it there, and pass it on; they differ in who is
+ * believed for what:
+ *
+ *	                 edge                         hub
+ *	engine_inner()   host sends: source must be   peer sends: destination
+ *	                 in our prefix                picks the link, its policy
+ *	                                              decides on new sessions
+ *	deliver()        peer sent: policy again      host sent: source must be
+ *	                 for what has no session      in the link's prefix
+ *
+ * An ICMPv6 error is checked against the session of the packet it quotes (RFC
+ * 4890) and goes explicit; it opens nothing. A first fragment opens a session
+ * of its own (next header 44) if the packet it starts would be let in; the
+ * others follow it.
+ *
+ * Sizes (design 3): larger than M + 20 is answered with packet too big; what
+ * only does not fit shared goes in two pieces, and is answered once a second.
+ */
+#include "core/cut.h"
+#include "core/icmp6.h"
+#include "core/state.h"
+
+enum { OWN_GAIN = IP6_HDR - IP4_HDR, SHARED_GAIN = 8 };
+
+/* -- sessions ------------------------------------------------------------- */
+
+/* The session of the packet an ICMPv6 error quotes. The error travels in @d,
+ * so the quoted packet travelled the other way.
+ */
+static uint32_t quoted_session(const struct engine *e, const struct pkt *p,
+			       enum dir d)
+{
+	struct span quoted = { p->f->at + p->l4_at + 8, p->f->len - p->l4_at - 8 };
+	const struct addr6 *to = &p->dst6;
+	struct tuple t;
+	struct pkt q;
+
+	if (pkt_parse_quoted6(&q, quoted) || !addr6_eq(&q.src6, to))
+		return NONE;
+	t = tuple_of(&q, d == UP ? DOWN : UP);
+	return session_find(e, &t);
+}
+
+static bool is_icmp6_error(const struct pkt *p)
+{
+	return p->l4 == PROTO_ICMP6 && icmp6_is_error(p->icmp_type);
+}
+
+/* May the peer open a session with this packet? */
+static bool inbound_allowed(const struct engine *e, const struct link *l,
+			    const struct pkt *p)
+{
+	uint8_t proto = p->is_frag ? p->frag_l4 : p->l4;
+	const struct policy *policy = is_edge(e) ? &e->conf.inbound :
+				      &l->inbound;
+	struct tuple t = tuple_of(p, DOWN);
+
+	if (p->is_frag && !policy->all) {
+		if (!p->is_first_frag)
+			return false;
+		t.proto = proto;
+		t.host_port = proto == PROTO_ICMP6 ? 0 : p->dport;
+		t.peer_port = proto == PROTO_ICMP6 ? 0 : p->sport;
+		if (session_find(e, &t) != NONE)
+			return true;
+	}
+	if (proto == PROTO_ICMP6 && p->icmp_type != ICMP6_ECHO && !policy->all)
+		return false;
+	return policy_allows(policy, &l->prefix, &p->dst6, proto, p->dport);
+}
+
+/* Open the session of a packet from the peer, or say why not. */
+static uint32_t open_inbound(struct engine *e, struct link *l,
+			     const struct pkt *p, enum drop *why)
+{
+	struct tuple t = tuple_of(p, DOWN);
+	uint32_t n;
+
+	if (!inbound_allowed(e, l, p)) {
+		*why = is_edge(e) || l->settled || e->now >= l->settle_until ?
+		       DROP_POLICY : DROP_SETTLING;
+		return NONE;
+	}
+	n = session_add(e, &t, link_index(e, l), BY_PEER, e->now);
+	*why = DROP_FULL_SESSIONS;
+	return n;
+}
+
+static uint32_t open_outbound(struct engine *e, struct link *l,
+			      const struct pkt *p, enum drop *why)
+{
+	struct tuple t = tuple_of(p, UP);
+
+	*why = DROP_FULL_SESSIONS;
+	return session_add(e, &t, link_index(e, l), BY_HOST, e->now);
+}
+
+/* -- out of the inner TUN ---------------------------------------------------- */
+
+static struct link *link_for(struct engine *e, const struct pkt *p)
+{
+	struct link *l = is_edge(e) ? &e->link[0] : link_by_addr(e, &p->dst6);
+	bool src_ours;
+
+	if (!l || !l->used) {
+		answer_icmp6(e, p, ICMP6_UNREACH, ICMP6_UNREACH_NO_ROUTE, 0);
+		end_packet(e, NULL, DROP_NO_LINK);
+		return NULL;
+	}
+	src_ours = prefix6_contains(&l->prefix, &p->src6);
+	if (is_edge(e) && !src_ours) {
+		answer_icmp6(e, p, ICMP6_UNREACH, ICMP6_UNREACH_SOURCE, 0);
+		end_packet(e, l, DROP_SPOOFED);
+		return NULL;
+	}
+	if (is_edge(e) ? prefix6_contains(&l->prefix, &p->dst6) : src_ours) {
+		answer_icmp6(e, p, ICMP6_UNREACH, ICMP6_UNREACH_NO_ROUTE, 0);
+		end_packet(e, l, DROP_LOOP);
+		return NULL;
+	}
+	return l;
+}
+
+/* Packet too big, if it is. Return: it was, and is dropped. */
+static bool too_big(struct engine *e, struct link *l, const struct pkt *p)
+{
+	size_t largest = cut_largest(p), m = path_size(l);
+
+	if (!m || largest <= MIN_INNER)
+		return false;
+	if (largest > m + OWN_GAIN) {
+		m += OWN_GAIN;
+		answer_icmp6(e, p, ICMP6_TOO_BIG, 0,
+			     m < MIN_INNER ? MIN_INNER : (uint32_t)m);
+		end_packet(e, l, DROP_TOO_BIG);
+		return true;
+	}
+	return false;
+}
+
+/* It goes on shared in two pieces: say what would fit, once a second. */
+static void hint_size(struct engine *e, struct link *l, const struct pkt *p)
+{
+	size_t m = path_size(l);
+
+	if (!m || m + SHARED_GAIN < MIN_INNER || !shared_works(e, l) ||
+	    cut_largest(p) <= m + SHARED_GAIN || e->now - l->ptb_at < 1000)
+		return;
+	l->ptb_at = e->now;
+	answer_icmp6(e, p, ICMP6_TOO_BIG, 0, (uint32_t)m + SHARED_GAIN);
+}
+
+static void send_error(struct engine *e, struct link *l, const struct pkt *p)
+{
+	if (quoted_session(e, p, dir_sent(e)) == NONE)
+		end_packet(e, l, DROP_NO_SESSION);
+	else
+		shared_send(e, l, NONE, p, false);
+}
+
+static bool send_own(struct engine *e, uint32_t n, struct pkt *p)
+{
+	if (p->l4 == PROTO_TCP)
+		return owntcp_send(e, n, p, e->now);
+	return p->l4 == PROTO_UDP && ownudp_send(e, n, p, e->now);
+}
+
+static void send_session(struct engine *e, struct link *l, uint32_t n,
+			 struct pkt *p, bool fits)
+{
+	struct session *s = &e->session[n];
+	bool hop_ok = session_hop_ok(e, n, p, e->now);
+	bool half_in = s->state == SESSION_OPENING && s->initiator == BY_PEER;
+	size_t bytes = p->f->len;
+	enum via via;
+
+	if (fits && hop_ok && send_own(e, n, p)) {
+		s->via = VIA_OWN;
+		return;
+	}
+	hint_size(e, l, p);
+	via = shared_send(e, l, n, p, hop_ok && !half_in);
+	if (via == VIA_COUNT)
+		return;
+	s->via = (uint8_t)via;
+	if (p->l4 == PROTO_TCP)
+		owntcp_sent_shared(e, n, p, e->now);
+	carrier_moved(e, n, (uint32_t)bytes, e->now);
+}
+
+void engine_inner(struct engine *e, struct frame *f, msec now)
+{
+	enum drop why = DROP_NONE;
+	struct link *l;
+	struct tuple t;
+	struct pkt p;
+	uint32_t n;
+	bool fits;
+
+	e->now = now;
+	why = pkt_parse6(&p, f);
+	if (!why && (!addr6_is_unicast(&p.src6) || !addr6_is_unicast(&p.dst6)))
+		why = DROP_MARTIAN;
+	if (why) {
+		end_packet(e, NULL, why);
+		return;
+	}
+	l = link_for(e, &p);
+	if (!l || too_big(e, l, &p))
+		return;
+	if (is_icmp6_error(&p)) {
+		send_error(e, l, &p);
+		return;
+	}
+	t = tuple_of(&p, dir_sent(e));
+	n = session_find(e, &t);
+	if (n == NONE)
+		n = is_edge(e) ? open_outbound(e, l, &p, &why) :
+		    open_inbound(e, l, &p, &why);
+	if (n == NONE) {
+		if (why == DROP_POLICY)
+			answer_icmp6(e, &p, ICMP6_UNREACH,
+				     ICMP6_UNREACH_POLICY, 0);
+		end_packet(e, l, why);
+		return;
+	}
+	fits = session_track(e, n, &p, dir_sent(e), now);
+	if (p.l4 == PROTO_TCP && (p.flags & TCP_RST))
+		owntcp_reset(e, n, now);
+	send_session(e, l, n, &p, fits);
+}
+
+/* -- from a carrier ------------------------------------------------------------ */
+
+static enum drop deliver_check(const struct engine *e, const struct link *l,
+			       const struct pkt *p)
+{
+	const struct addr6 *ours = is_edge(e) ? &p->dst6 : &p->src6;
+	const struct addr6 *theirs = is_edge(e) ? &p->src6 : &p->dst6;
+
+	if (!addr6_is_unicast(ours) || !addr6_is_unicast(theirs))
+		return DROP_MARTIAN;
+	if (!prefix6_contains(&l->prefix, ours))
+		return DROP_SPOOFED;
+	return prefix6_contains(&l->prefix, theirs) ? DROP_LOOP : DROP_NONE;
+}
+
+/* RFC 6437: a label that is the same for all packets of a flow. */
+static void set_flow_label(struct engine *e, struct frame *f, uint32_t session)
+{
+	uint32_t label = (session + 1) * 2654435761u;
+
+	(void)e;
+	f->at[1] = (uint8_t)((f->at[1] & 0xf0) | (label >> 16 & 0x0f));
+	put16(f->at + 2, (uint16_t)label);
+}
+
+void count_received(struct link *l, enum via via, uint64_t inner, uint64_t wire,
+		    uint32_t packets)
+{
+	l->received[via].packets += packets;
+	l->received[via].inner_bytes += inner;
+	l->received[via].wire_bytes += wire;
+}
+
+static uint32_t wire_bytes(enum via via, uint32_t inner)
+{
+	switch (via) {
+	case VIA_OWN:
+		return inner - IP6_HDR + IP4_HDR;
+	case VIA_SHARED:
+		return inner - IP6_HDR + IP4_HDR + UDP_HDR + WIRE_TAG;
+	case VIA_EXPLICIT:
+		return inner + IP4_HDR + UDP_HDR + WIRE_EXPLICIT;
+	case VIA_RELAY:
+	case VIA_COUNT:
+		break;
+	}
+	return inner + MSG_HEADER;
+}
+
+static void deliver_error(struct engine *e, struct link *l, struct pkt *p)
+{
+	uint32_t n = quoted_session(e, p, dir_received(e));
+
+	if (n == NONE || e->session[n].link != link_index(e, l))
+		end_packet(e, l, DROP_NO_SESSION);
+	else
+		out_inner(e, p->f);
+}
+
+/* Find or open the session of a packet that came over. */
+static uint32_t deliver_session(struct engine *e, struct link *l,
+				const struct pkt *p, enum drop *why)
+{
+	struct tuple t = tuple_of(p, dir_received(e));
+	uint32_t n = session_find(e, &t);
+
+	if (n == NONE)
+		return is_edge(e) ? open_inbound(e, l, p, why) :
+		       open_outbound(e, l, p, why);
+	if (e->session[n].link == link_index(e, l))
+		return n;
+	*why = DROP_SPOOFED;
+	return NONE;
+}
+
+void deliver(struct engine *e, struct link *l, struct frame *f, enum via via,
+	     msec now)
+{
+	struct pkt p;
+	enum drop why = pkt_parse6(&p, f);
+	uint32_t n;
+
+	if (!why)
+		why = deliver_check(e, l, &p);
+	if (why) {
+		end_packet(e, l, why);
+		return;
+	}
+	count_received(l, via, f->len, wire_bytes(via, (uint32_t)f->len), 1);
+	if (is_icmp6_error(&p)) {
+		deliver_error(e, l, &p);
+		return;
+	}
+	n = deliver_session(e, l, &p, &why);
+	if (n == NONE) {
+		end_packet(e, l, why);
+		return;
+	}
+	if (session_track(e, n, &p, dir_received(e), now) &&
+	    p.l4 == PROTO_TCP && !owntcp_delivered(e, n, &p, now)) {
+		end_packet(e, l, DROP_SWALLOWED_SYN);
+		return;
+	}
+	if (via == VIA_SHARED)
+		set_flow_label(e, f, n);
+	out_inner(e, f);
+	carrier_moved(e, n, (uint32_t)f->len, now);
+}

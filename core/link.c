@@ -1,0 +1,621 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * link.c - one edge and its hub: connections, HELLO, messages, timers
+ *
+ * Theory of operation
+ * ===================
+ * An edge has link 0 from the start. A hub makes a link when an edge's control
+ * connection says HELLO; the link is known by the prefix in the certificate,
+ * so a new connection of the same edge finds its link again. It lives on
+ * without control (carriers go on; GONE_MS) and ends with its sessions then.
+ *
+ * HELLO is the first message on each connection: the edge's at once, the hub's
+ * in answer. A connection replaces only its own kind. Same epoch, higher
+ * counter: the edge reconnected. Another epoch: it was restarted, or the
+ * bundle is copied: the newest wins, and only if the replaced process speaks
+ * again is it a copy, and told so.
+ *
+ * Believing: engine_message() alone decides what a connection may say: nothing
+ * before HELLO, only packets on a relay connection, nothing of the other role.
+ * A message that breaks that, or is malformed, ends the connection. A message
+ * about something gone is normal and only counted.
+ *
+ * One wheel timer per link stands for the earliest of due[].
+ */
+#include "core/state.h"
+
+enum {
+	PING_MS = 5000, DEAD_MS = 3 * PING_MS,
+	GONE_MS = 10 * 60 * 1000,
+	PROBE_AFTER_MS = 50
+};
+enum bye { BYE_STOP, BYE_CLONED, BYE_REVOKED, BYE_REPLACED, BYE_FULL };
+
+/* -- finding -------------------------------------------------------------------- */
+
+static uint32_t hash_prefix(const struct engine *e, const struct addr6 *a,
+			    uint8_t len)
+{
+	uint8_t key[17];
+
+	memcpy(key, a, 16);
+	key[16] = len;
+	return hash_bytes(e, key, sizeof(key));
+}
+
+static struct link *link_by_prefix(struct engine *e, const struct prefix6 *p)
+{
+	uint32_t n = table_first(&e->link_prefix,
+				 hash_prefix(e, &p->addr, p->len));
+
+	for (; n != NONE; n = table_next(&e->link_prefix, n))
+		if (e->link[n].prefix.len == p->len &&
+		    addr6_eq(&e->link[n].prefix.addr, &p->addr))
+			return &e->link[n];
+	return NULL;
+}
+
+struct link *link_by_addr(struct engine *e, const struct addr6 *a)
+{
+	for (int len = 128; len >= 0; len--) {
+		struct prefix6 p = { .len = (uint8_t)len };
+		struct link *l;
+
+		if (!e->prefix_lens[len])
+			continue;
+		p.addr = prefix6_mask(a, p.len);
+		l = link_by_prefix(e, &p);
+		if (l)
+			return l;
+	}
+	return NULL;
+}
+
+/* -- life ------------------------------------------------------------------------ */
+
+void link_due(struct engine *e, struct link *l, enum timer t, msec at)
+{
+	msec first = NEVER;
+
+	l->due[t] = at;
+	for (int i = 0; i < TIMER_COUNT; i++)
+		if (l->due[i] && l->due[i] < first)
+			first = l->due[i];
+	if (first != NEVER)
+		wheel_set(&e->wheel, timer_of_link(e, link_index(e, l)), first);
+}
+
+void link_init(struct engine *e, struct link *l, const struct prefix6 *prefix,
+	       msec now)
+{
+	uint32_t n = link_index(e, l), number;
+
+	do
+		number = rand32(&e->rand) & TAG_NUMBER;
+	while (!number || link_by_number(e, number));
+	*l = (struct link){ .used = true, .prefix = *prefix, .control = NONE,
+		.relay = NONE, .since = now, .my_number = number,
+		.own_tcp = NOTE_COUNT, .budget = e->conf.budget,
+		.idle_udp_ms = IDLE_UDP_S * 1000,
+		.idle_tcp_ms = IDLE_TCP_S * 1000,
+		.settle_until = now + SETTLE_MS, .sync_next = NONE };
+	l->next_eport = (uint16_t)(e->conf.port_lo + rand_below(&e->rand,
+		(uint32_t)(e->conf.port_hi - e->conf.port_lo + 1)));
+	table_add(&e->link_number, number * 2654435761u, n);
+	table_add(&e->link_prefix, hash_prefix(e, &prefix->addr, prefix->len),
+		  n);
+	e->prefix_lens[prefix->len]++;
+}
+
+static struct link *link_add(struct engine *e, const struct engine_peer *peer,
+			     msec now)
+{
+	for (uint32_t n = 0; n < e->conf.links; n++) {
+		struct link *l = &e->link[n];
+
+		if (l->used)
+			continue;
+		link_init(e, l, &peer->prefix, now);
+		memcpy(l->name, peer->name, sizeof(l->name));
+		return l;
+	}
+	return NULL;
+}
+
+static void close_conn(struct engine *e, uint32_t conn)
+{
+	struct out *o;
+
+	if (conn == NONE || !e->conn[conn].used)
+		return;
+	o = out_new(e, OUT_CLOSE);
+	if (o)
+		o->conn = conn;
+}
+
+static void bye(struct engine *e, uint32_t conn, enum bye why, const char *text)
+{
+	struct msg m = { .type = MSG_BYE, .u.bye = { .reason = (uint8_t)why,
+		.text = { (const uint8_t *)text, strlen(text) } } };
+
+	if (conn == NONE)
+		return;
+	out_message_on(e, conn, &m);
+	close_conn(e, conn);
+}
+
+static void tell_route(struct engine *e, const struct link *l, bool on)
+{
+	struct out *o;
+
+	if (is_edge(e))
+		return;
+	o = out_new(e, OUT_ROUTE);
+	if (o) {
+		o->on = on;
+		o->link = link_index(e, l);
+	}
+}
+
+static void link_remove(struct engine *e, struct link *l, msec now)
+{
+	uint32_t n = link_index(e, l);
+
+	out_note(e, l, NOTE_LINK_GONE);
+	tell_route(e, l, false);
+	session_remove_all(e, n);
+	carrier_leave_all(e, l, LEFT_CLOSED, now);
+	context_drop_tx(e, n);
+	context_drop_rx(e, n, now);
+	table_remove(&e->link_number, n);
+	table_remove(&e->link_prefix, n);
+	e->prefix_lens[l->prefix.len]--;
+	wheel_clear(&e->wheel, timer_of_link(e, n));
+	l->used = false;
+}
+
+void link_want_relay(struct engine *e, struct link *l, bool on, msec now)
+{
+	struct out *o;
+
+	(void)now;
+	if (!is_edge(e) || l->relay_wanted == on)
+		return;
+	l->relay_wanted = on;
+	o = out_new(e, OUT_WANT_RELAY);
+	if (o)
+		o->on = on;
+}
+
+/* -- HELLO -------------------------------------------------------------------------- */
+
+static void send_hello(struct engine *e, struct link *l, uint32_t conn)
+{
+	struct msg m = { .type = MSG_HELLO, .u.hello = {
+		.kind = e->conn[conn].kind, .version = MSG_VERSION,
+		.epoch = e->epoch, .counter = ++e->hello_counter,
+		.number = l->my_number, .mtu = e->uplink_mtu,
+		.port_lo = e->conf.port_lo, .port_hi = e->conf.port_hi,
+		.shared_port = e->conf.shared_port,
+		.idle_udp = (uint16_t)(l->idle_udp_ms / 1000),
+		.idle_tcp = (uint16_t)(l->idle_tcp_ms / 1000),
+		.inbound = { (const uint8_t *)e->conf.inbound_text,
+			     strlen(e->conf.inbound_text) } } };
+
+	if (e->conn[conn].kind == CONN_CONTROL) {
+		rand_bytes(&e->rand, m.u.hello.key.b, 16);
+		l->next_key = siphash_key_from(m.u.hello.key.b);
+		if (!is_edge(e))
+			l->tx_key = l->next_key;
+	}
+	out_message_on(e, conn, &m);
+}
+
+/* The other process is a new one: what it knew is gone. */
+static void new_epoch(struct engine *e, struct link *l, uint64_t epoch,
+		      msec now)
+{
+	uint32_t n = link_index(e, l);
+
+	if (l->peer_epoch == epoch)
+		return;
+	if (l->peer_epoch) {
+		carrier_leave_all(e, l, LEFT_NAT, now);
+		context_drop_tx(e, n);
+		context_drop_rx(e, n, now);
+	}
+	l->old_epoch = l->peer_epoch;
+	l->peer_epoch = epoch;
+	l->peer_counter = 0;
+}
+
+static void take_hello(struct engine *e, struct link *l,
+		       const struct msg_hello *m)
+{
+	if (l->rx.has_now) {
+		l->rx.before = l->rx.now;
+		l->rx.seen_before = l->rx.seen;
+		l->rx.has_before = true;
+	}
+	l->rx.now = siphash_key_from(m->key.b);
+	l->rx.seen = (struct window){ 0, 0 };
+	l->rx.has_now = true;
+	l->top_punch = 0;
+	l->peer_number = m->number & TAG_NUMBER;
+	l->peer_mtu = m->mtu;
+	l->peer_lo = m->port_lo;
+	l->peer_hi = m->port_hi;
+	if (is_edge(e)) {
+		l->tx_key = l->next_key;
+	} else {
+		if (m->idle_udp)
+			l->idle_udp_ms = m->idle_udp * 1000u;
+		if (m->idle_tcp)
+			l->idle_tcp_ms = m->idle_tcp * 1000u;
+		if (!policy_parse(&l->inbound, m->inbound))
+			l->inbound = (struct policy){ 0 };
+	}
+}
+
+static void control_up(struct engine *e, struct link *l, uint32_t conn,
+		       msec now)
+{
+	if (l->control != NONE && l->control != conn)
+		bye(e, l->control, BYE_REPLACED, "replaced");
+	l->control = conn;
+	l->heard = now;
+	l->due[TIMER_GONE] = 0;
+	out_note(e, l, NOTE_LINK_UP);
+	tell_route(e, l, true);
+	link_due(e, l, TIMER_PING, now);
+	link_due(e, l, TIMER_BUDGET, now);
+	resync_start(e, l, now);
+	if (!is_edge(e))
+		return;
+	if (!l->next_hport || l->next_hport < l->peer_lo ||
+	    l->next_hport > l->peer_hi)
+		l->next_hport = (uint16_t)(l->peer_lo + rand_below(&e->rand,
+			(uint32_t)(l->peer_hi - l->peer_lo + 1)));
+	l->punch_tried = 0;
+	link_due(e, l, TIMER_PUNCH, now);
+	if (l->own_tcp != NOTE_OWN_UP)
+		link_due(e, l, TIMER_PROBE, now + PROBE_AFTER_MS);
+	if (l->relay_wanted) { /* the daemon may have lost it with control */
+		l->relay_wanted = false;
+		link_want_relay(e, l, true, now);
+	}
+	if (l->shared_up) {
+		struct msg m = { .type = MSG_SHARED, .u.shared = { 1 } };
+
+		out_message(e, l, &m);
+	}
+}
+
+static bool hello_sane(const struct msg_hello *m)
+{
+	return m->version >= 1 && m->kind <= CONN_RELAY &&
+	       m->port_lo && m->port_lo <= m->port_hi && m->mtu >= 576;
+}
+
+static void hub_hello(struct engine *e, uint32_t conn,
+		      const struct msg_hello *m, msec now)
+{
+	struct conn *c = &e->conn[conn];
+	struct link *l = link_by_prefix(e, &c->peer.prefix);
+
+	if (!l)
+		l = link_add(e, &c->peer, now);
+	if (!l) {
+		bye(e, conn, BYE_FULL, "this hub has no room for more edges");
+		return;
+	}
+	if (m->epoch == l->old_epoch && l->control != NONE) {
+		out_note(e, l, NOTE_CLONED);
+		bye(e, conn, BYE_CLONED, "another edge uses this bundle");
+		return;
+	}
+	c->kind = m->kind;
+	c->link = link_index(e, l);
+	c->greeted = true;
+	if (m->kind == CONN_RELAY) {
+		if (l->relay != NONE && l->relay != conn)
+			bye(e, l->relay, BYE_REPLACED, "replaced");
+		l->relay = conn;
+		send_hello(e, l, conn);
+		return;
+	}
+	if (m->epoch == l->peer_epoch && m->counter <= l->peer_counter) {
+		bye(e, conn, BYE_REPLACED, "an older connection");
+		return;
+	}
+	new_epoch(e, l, m->epoch, now);
+	l->peer_counter = m->counter;
+	take_hello(e, l, m);
+	send_hello(e, l, conn);
+	control_up(e, l, conn, now);
+}
+
+static void edge_hello(struct engine *e, uint32_t conn,
+		       const struct msg_hello *m, msec now)
+{
+	struct link *l = &e->link[0];
+
+	e->conn[conn].greeted = true;
+	if (e->conn[conn].kind == CONN_RELAY) {
+		l->relay = conn;
+		return;
+	}
+	new_epoch(e, l, m->epoch, now);
+	take_hello(e, l, m);
+	if (m->shared_port && l->shared.addr)
+		e->hub.port = l->shared.port = m->shared_port;
+	control_up(e, l, conn, now);
+}
+
+/* -- connections ---------------------------------------------------------------------- */
+
+void engine_conn_open(struct engine *e, uint32_t conn,
+		      const struct engine_peer *peer, enum conn_kind kind,
+		      msec now)
+{
+	struct conn *c;
+
+	if (conn >= e->conf.conns)
+		return;
+	e->now = now;
+	c = &e->conn[conn];
+	*c = (struct conn){ .used = true, .kind = (uint8_t)kind, .link = NONE,
+		.peer = *peer, .since = now };
+	if (!is_edge(e))
+		return;
+	c->link = 0;
+	memcpy(e->link[0].name, peer->name, sizeof(peer->name));
+	send_hello(e, &e->link[0], conn);
+}
+
+void engine_conn_closed(struct engine *e, uint32_t conn, msec now)
+{
+	struct link *l;
+
+	e->now = now;
+	if (conn >= e->conf.conns || !e->conn[conn].used)
+		return;
+	e->conn[conn].used = false;
+	if (e->conn[conn].link == NONE)
+		return;
+	l = &e->link[e->conn[conn].link];
+	if (l->relay == conn)
+		l->relay = NONE;
+	if (l->control != conn)
+		return;
+	l->control = NONE;
+	l->down_at = now;
+	out_note(e, l, NOTE_LINK_DOWN);
+	if (!is_edge(e))
+		link_due(e, l, TIMER_GONE, now + (l->revoked ? 0 : GONE_MS));
+}
+
+/* -- messages --------------------------------------------------------------------------- */
+
+static void bad_peer(struct engine *e, uint32_t conn)
+{
+	struct conn *c = &e->conn[conn];
+
+	end_packet(e, c->link == NONE ? NULL : &e->link[c->link],
+		   DROP_BAD_MESSAGE);
+	out_note(e, c->link == NONE ? NULL : &e->link[c->link], NOTE_BAD_PEER);
+	close_conn(e, conn);
+}
+
+static void pong(struct engine *e, uint32_t conn, uint64_t stamp)
+{
+	struct msg m = { .type = MSG_PONG, .u.pong = { stamp } };
+
+	out_message_on(e, conn, &m);
+}
+
+static void heard_pong(struct link *l, uint64_t stamp, msec now)
+{
+	uint32_t rtt = stamp <= now && now - stamp < 60000 ?
+		       (uint32_t)(now - stamp) : 0;
+
+	l->rtt_ms = l->rtt_ms ? (7 * l->rtt_ms + rtt) / 8 : rtt;
+}
+
+static void hand_bench(struct engine *e, struct link *l, uint32_t conn,
+		       struct span body)
+{
+	struct out *o = out_new(e, OUT_BENCH);
+
+	if (!o)
+		return;
+	o->conn = conn;
+	o->link = link_index(e, l);
+	o->head = body;
+}
+
+static void relay_message(struct engine *e, struct link *l, uint32_t conn,
+			  const struct msg *m, msec now)
+{
+	struct span packet = m->u.packet.packet;
+	struct frame f = { .len = packet.len };
+	uint8_t *at;
+
+	if (m->type == MSG_PING || m->type == MSG_PONG || m->type == MSG_BYE) {
+		if (m->type == MSG_PING)
+			pong(e, conn, m->u.ping.stamp);
+		return;
+	}
+	if (m->type != MSG_PACKET) {
+		bad_peer(e, conn);
+		return;
+	}
+	at = out_room(e, FRAME_HEADROOM + packet.len);
+	if (!at)
+		return;
+	f.at = at + FRAME_HEADROOM;
+	memcpy(f.at, packet.at, packet.len);
+	deliver(e, l, &f, VIA_RELAY, now);
+}
+
+static void heard_idle(struct link *l, const struct msg_idle *m)
+{
+	if (m->idle_udp)
+		l->idle_udp_ms = m->idle_udp * 1000u;
+	if (m->idle_tcp)
+		l->idle_tcp_ms = m->idle_tcp * 1000u;
+}
+
+static void heard_size(struct engine *e, struct link *l, uint16_t bytes)
+{
+	bool had = path_size(l) != 0;
+
+	if (bytes < 576 || bytes > FULL_MTU)
+		return;
+	l->size_in = bytes;
+	if (!had && path_size(l))
+		out_note(e, l, NOTE_SIZE);
+}
+
+static void control_message(struct engine *e, struct link *l, uint32_t conn,
+			    const struct msg *m, msec now)
+{
+	l->heard = now;
+	switch (m->type) {
+	case MSG_PING: pong(e, conn, m->u.ping.stamp); break;
+	case MSG_PONG: heard_pong(l, m->u.pong.stamp, now); break;
+	case MSG_CONTEXT: context_asked(e, l, &m->u.context, now); break;
+	case MSG_CONTEXT_IS: context_told(e, l, &m->u.context_is); break;
+	case MSG_FORGET: context_forget(e, l, m->u.forget.number, now); break;
+	case MSG_UNKNOWN: context_unknown(e, l, m->u.unknown.number); break;
+	case MSG_OPEN: carrier_message_open(e, l, &m->u.open, now); break;
+	case MSG_OPENED: carrier_message_opened(e, l, &m->u.opened, now); break;
+	case MSG_LEFT: carrier_message_left(e, l, &m->u.left, now); break;
+	case MSG_HOPS: carrier_message_hops(e, l, &m->u.hops); break;
+	case MSG_CLOSE: session_message_close(e, l, &m->u.close, now); break;
+	case MSG_PUNCH_PLEASE: shared_ask(e, l, now); break;
+	case MSG_SHARED: l->peer_shared = m->u.shared.usable; break;
+	case MSG_SIZE: heard_size(e, l, m->u.size.bytes); break;
+	case MSG_PROBE_SAW: probe_message(e, l, &m->u.probe_saw, now); break;
+	case MSG_STATE: resync_state(e, l, &m->u.state, now); break;
+	case MSG_STATE_END: resync_end(e, l, now); break;
+	case MSG_IDLE: heard_idle(l, &m->u.idle); break;
+	case MSG_BENCH: hand_bench(e, l, conn, m->u.bench.body); break;
+	case MSG_BYE: close_conn(e, conn); break;
+	case 0: break; /* optional, unknown */
+	default: bad_peer(e, conn);
+	}
+}
+
+void engine_message(struct engine *e, uint32_t conn, struct span in, msec now)
+{
+	struct conn *c;
+	struct link *l;
+	struct msg m;
+
+	e->now = now;
+	if (conn >= e->conf.conns || !e->conn[conn].used)
+		return;
+	c = &e->conn[conn];
+	if (!msg_decode(&m, in)) {
+		bad_peer(e, conn);
+		return;
+	}
+	if (!c->greeted) {
+		if (m.type == MSG_BYE)
+			close_conn(e, conn);
+		else if (m.type != MSG_HELLO || !hello_sane(&m.u.hello))
+			bad_peer(e, conn);
+		else if (is_edge(e))
+			edge_hello(e, conn, &m.u.hello, now);
+		else
+			hub_hello(e, conn, &m.u.hello, now);
+		return;
+	}
+	l = &e->link[c->link];
+	if (!l->used)
+		return;
+	if (c->kind == CONN_RELAY)
+		relay_message(e, l, conn, &m, now);
+	else if (l->control == conn)
+		control_message(e, l, conn, &m, now);
+}
+
+/* -- timers -------------------------------------------------------------------------------- */
+
+static void ping_timer(struct engine *e, struct link *l, msec now)
+{
+	struct msg m = { .type = MSG_PING, .u.ping = { now } };
+
+	if (l->control == NONE)
+		return;
+	if (now - l->heard > DEAD_MS) {
+		close_conn(e, l->control);
+		return;
+	}
+	out_message(e, l, &m);
+	link_due(e, l, TIMER_PING, now + PING_MS);
+}
+
+static void gone_timer(struct engine *e, struct link *l, msec now)
+{
+	if (!is_edge(e) && l->control == NONE)
+		link_remove(e, l, now);
+}
+
+void link_timer(struct engine *e, uint32_t n, msec now)
+{
+	static void (*const work[TIMER_COUNT])(struct engine *, struct link *,
+					       msec) = {
+		[TIMER_PING] = ping_timer, [TIMER_PUNCH] = shared_timer,
+		[TIMER_SIZE] = size_timer, [TIMER_PROBE] = probe_timer,
+		[TIMER_BUDGET] = budget_timer, [TIMER_SETTLE] = resync_timer,
+		[TIMER_GONE] = gone_timer,
+	};
+	struct link *l = &e->link[n];
+	msec first = NEVER;
+
+	for (int t = 0; t < TIMER_COUNT && l->used; t++) {
+		if (!l->due[t] || l->due[t] > now)
+			continue;
+		l->due[t] = 0;
+		work[t](e, l, now);
+	}
+	for (int t = 0; t < TIMER_COUNT && l->used; t++)
+		if (l->due[t] && l->due[t] < first)
+			first = l->due[t];
+	if (first != NEVER)
+		wheel_set(&e->wheel, timer_of_link(e, n), first);
+}
+
+/* -- ends ------------------------------------------------------------------------------------ */
+
+void engine_revoke(struct engine *e, const char *name, msec now)
+{
+	e->now = now;
+	for (uint32_t n = 0; n < e->conf.links; n++) {
+		struct link *l = &e->link[n];
+
+		if (!l->used || strlen(name) >= ENGINE_NAME ||
+		    memcmp(l->name, name, strlen(name) + 1))
+			continue;
+		l->revoked = true;
+		bye(e, l->relay, BYE_REVOKED, "certificate revoked");
+		bye(e, l->control, BYE_REVOKED, "certificate revoked");
+		link_remove(e, l, now);
+	}
+}
+
+void engine_stop(struct engine *e, msec now)
+{
+	e->now = now;
+	for (uint32_t n = 0; n < e->conf.links; n++) {
+		struct link *l = &e->link[n];
+
+		if (!l->used)
+			continue;
+		carrier_leave_all(e, l, LEFT_CLOSED, now);
+		bye(e, l->relay, BYE_STOP, "daemon stops");
+		bye(e, l->control, BYE_STOP, "daemon stops");
+	}
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * ownudp.c - own UDP carriers (design 3.3)
+ *
+ * Theory of operation
+ * ===================
+ * A UDP flow that has moved PROMOTE_BYTES on shared gets a port pair of its
+ * own: OPEN over control, and a punch (ASK) on the pair after 0, 0.25, 0.5, 1,
+ * 2 s. The hub latches by a proven punch and answers every one; the edge sends
+ * data there only after an answer, the hub only after the latch. From then on
+ * a packet is the inner datagram with other ports and nothing else.
+ *
+ * On own UDP, whatever begins with the punch tag and the link's number is a
+ * punch and never delivered; a payload that looks so goes on shared.
+ *
+ * Idle: neither end sends where nothing came for the limit; so the end that
+ * only receives punches after a third of it (answer_silence()).
+ */
+#include "core/state.h"
+
+enum { STEP_MS = 250, TRIES = 5 };
+
+static struct span payload_of(const struct pkt *p)
+{
+	return (struct span){ p->f->at + p->l4_at + UDP_HDR, p->payload };
+}
+
+static void punch(struct engine *e, uint32_t n, uint8_t type, uint64_t nonce,
+		  msec now)
+{
+	struct carrier *c = &e->own[n];
+	struct punch p = { .type = type, .carrier = c->name, .nonce = nonce,
+		.addr = c->remote };
+	uint8_t bytes[WIRE_PUNCH];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	struct tuple4 t = { c->local.addr, c->remote.addr, c->local.port,
+		c->remote.port, PROTO_UDP };
+	struct frame f = { .at = out_room(e, IP4_HDR + UDP_HDR + WIRE_PUNCH) };
+	struct writer out = writer_of(f.at, IP4_HDR + UDP_HDR + WIRE_PUNCH);
+
+	if (!f.at || !punch_write(e, &e->link[c->link], &w, &p, c))
+		return;
+	f.len = udp_build(&out, &t, (struct span){ bytes, w.len });
+	c->last_tx = now;
+	if (f.len)
+		out_outer(e, &f);
+}
+
+void ownudp_start(struct engine *e, uint32_t session, msec now)
+{
+	const struct session *s = &e->session[session];
+	uint32_t n = carrier_open(e, &e->link[s->link], session, OPEN_UDP, now);
+
+	if (n == NONE)
+		return;
+	owntcp_open(e, n, (struct span){ NULL, 0 });
+	punch(e, n, PUNCH_ASK, rand64(&e->rand), now);
+	wheel_set(&e->wheel, timer_of_own(e, n), now + STEP_MS);
+}
+
+void ownudp_timer(struct engine *e, uint32_t n, msec now)
+{
+	struct carrier *c = &e->own[n];
+
+	if (c->state == CARRIER_UP)
+		return;
+	if (++c->tried >= TRIES) {
+		carrier_leave(e, n, LEFT_FAILED, is_edge(e), now);
+		return;
+	}
+	if (is_edge(e))
+		punch(e, n, PUNCH_ASK, rand64(&e->rand), now);
+	wheel_set(&e->wheel, timer_of_own(e, n),
+		  now + ((msec)STEP_MS << (c->tried - 1)) *
+			(is_edge(e) ? 1 : 2));
+}
+
+/* Does any datagram of this (super-)packet look like one of our punches? */
+static bool looks_like_punch(const struct link *l, const struct pkt *p)
+{
+	struct span all = payload_of(p);
+	size_t step = p->f->off.gso_type ? p->f->off.gso_size : all.len;
+
+	for (size_t at = 0; at < all.len; at += step) {
+		size_t left = all.len - at;
+		struct span one = { all.at + at, left < step ? left : step };
+
+		if (is_punch(one, l->peer_number))
+			return true;
+	}
+	return false;
+}
+
+bool ownudp_send(struct engine *e, uint32_t session, struct pkt *p, msec now)
+{
+	uint32_t n = e->session[session].carrier;
+	struct carrier *c;
+
+	if (n == NONE || e->own[n].state != CARRIER_UP)
+		return false;
+	c = &e->own[n];
+	if (carrier_is_idle(e, c, now)) {
+		carrier_leave(e, n, LEFT_IDLE, true, now);
+		return false;
+	}
+	if (looks_like_punch(&e->link[c->link], p))
+		return false;
+	carrier_out(e, n, p, now);
+	return true;
+}
+
+/* The other end must hear from us within a third of the limit. */
+static void answer_silence(struct engine *e, uint32_t n, msec now)
+{
+	struct carrier *c = &e->own[n];
+
+	if (now - c->last_tx > e->link[c->link].idle_udp_ms / 3)
+		punch(e, n, PUNCH_ASK, rand64(&e->rand), now);
+}
+
+static void punched(struct engine *e, uint32_t n, const struct punch *p,
+		    msec now)
+{
+	struct carrier *c = &e->own[n];
+
+	c->last_rx = now;
+	if (c->state != CARRIER_UP && (!is_edge(e) || p->type == PUNCH_ANSWER))
+		carrier_enter(e, n, CARRIER_UP, now);
+	if (p->type == PUNCH_ASK)
+		punch(e, n, PUNCH_ANSWER, p->nonce, now);
+}
+
+void ownudp_received(struct engine *e, uint32_t n, struct pkt *p, msec now)
+{
+	struct carrier *c = &e->own[n];
+	struct link *l = &e->link[c->link];
+	struct punch punch_in;
+	uint64_t counter;
+	enum drop bad;
+
+	if (is_punch(payload_of(p), l->my_number)) {
+		bad = punch_read(e, l, payload_of(p), c, &punch_in, &counter);
+		if (bad)
+			end_packet(e, l, bad);
+		else
+			punched(e, n, &punch_in, now);
+		return;
+	}
+	c->last_rx = now;
+	session_track(e, c->session, p, dir_received(e), now);
+	carrier_in(e, n, p, now);
+	answer_silence(e, n, now);
+}
+
+void ownudp_punch(struct engine *e, const struct pkt *p, msec now)
+{
+	struct span in = payload_of(p);
+	struct link *l = NULL;
+	struct punch punch_in;
+	uint64_t counter;
+	uint32_t n = NONE;
+	enum drop bad;
+
+	if (in.len >= WIRE_PUNCH)
+		l = link_by_number(e, get32(in.at) & TAG_NUMBER);
+	if (l && is_punch(in, l->my_number))
+		n = carrier_named(e, link_index(e, l), punch_carrier(in));
+	if (n == NONE || e->own[n].proto != PROTO_UDP || e->own[n].latched ||
+	    e->own[n].hport != p->dport) {
+		end_packet(e, l, DROP_NO_CARRIER);
+		return;
+	}
+	bad = punch_read(e, l, in, &e->own[n], &punch_in, &counter);
+	if (bad) {
+		end_packet(e, l, bad);
+		return;
+	}
+	carrier_latch(e, n, (struct taddr4){ p->dst4, p->dport },
+		      (struct taddr4){ p->src4, p->sport }, now);
+	punched(e, n, &punch_in, now);
+}

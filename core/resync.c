@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * resync.c - makes the tables of both ends equal after a connect (design 3.7)
+ *
+ * Theory of operation
+ * ===================
+ * State is symmetric: after HELLO each end sends its records, SYNC_BATCH per
+ * SYNC_MS so that the connection is not flooded, then STATE_END. A record has
+ * no carrier and no context; those are made anew. On conflict the side that
+ * saw a packet later gives the next bytes, and the record that saw the SYN
+ * gives initiator and options. Until a hub has heard STATE_END from an edge
+ * (or SETTLE_MS have passed), it drops unknown inbound in silence.
+ *
+ * An edge takes inbound sessions that it does not know only in the first
+ * resync after its own start; later its policy decides: a hub's word for a
+ * session is not trusted.
+ */
+#include "core/state.h"
+
+enum { SYNC_BATCH = 128, SYNC_MS = 20 };
+enum { STATE_LIVE = 1 };
+
+static void send_record(struct engine *e, struct link *l,
+			const struct session *s, msec now)
+{
+	const struct tcp_side *up = &s->side[UP], *down = &s->side[DOWN];
+	msec idle = now - s->seen;
+	struct msg m = { .type = MSG_STATE, .u.state = {
+		.host = s->host, .peer = s->peer, .proto = s->proto,
+		.host_port = s->host_port, .peer_port = s->peer_port,
+		.initiator = s->initiator,
+		.flags = s->state == SESSION_LIVE ? STATE_LIVE : 0,
+		.known = up->known & down->known,
+		.mss_up = up->mss, .mss_down = down->mss,
+		.scale_up = up->scale, .scale_down = down->scale,
+		.next_up = up->end, .next_down = down->end,
+		.hop_up = is_edge(e) ? s->hop : s->hop_rx,
+		.hop_down = is_edge(e) ? s->hop_rx : s->hop,
+		.idle_ms = idle > UINT32_MAX ? UINT32_MAX : (uint32_t)idle } };
+
+	out_message(e, l, &m);
+}
+
+void resync_start(struct engine *e, struct link *l, msec now)
+{
+	l->sync_next = 0;
+	link_due(e, l, TIMER_SETTLE, now);
+}
+
+void resync_timer(struct engine *e, struct link *l, msec now)
+{
+	struct msg end = { .type = MSG_STATE_END };
+	int sent = 0;
+
+	if (l->control == NONE || l->sync_next == NONE)
+		return;
+	while (l->sync_next < e->conf.sessions && sent < SYNC_BATCH) {
+		const struct session *s = &e->session[l->sync_next++];
+
+		if (s->state != SESSION_LIVE || s->link != link_index(e, l))
+			continue;
+		send_record(e, l, s, now);
+		sent++;
+	}
+	if (sent == SYNC_BATCH) {
+		link_due(e, l, TIMER_SETTLE, now + SYNC_MS);
+		return;
+	}
+	l->sync_next = NONE;
+	out_message(e, l, &end);
+}
+
+static void merge(struct engine *e, struct session *s,
+		  const struct msg_state *m, msec now)
+{
+	struct tcp_side *up = &s->side[UP], *down = &s->side[DOWN];
+	bool theirs_later = now - s->seen > m->idle_ms;
+	uint8_t known = m->known & (KNOWN_SYN | KNOWN_SCALE | KNOWN_SACK |
+				    KNOWN_TS | KNOWN_ANY);
+
+	if (m->proto == PROTO_TCP && (known & KNOWN_ANY)) {
+		if (!(up->known & KNOWN_SYN)) {
+			up->mss = m->mss_up;
+			up->scale = m->scale_up;
+			down->mss = m->mss_down;
+			down->scale = m->scale_down;
+		}
+		if (!(up->known & KNOWN_ANY) || theirs_later) {
+			up->end = down->ack = m->next_up;
+			down->end = up->ack = m->next_down;
+		}
+		/* a SYN we only heard of: its sequence number is not known */
+		up->known |= known & (uint8_t)~KNOWN_SYN;
+		down->known |= known & (uint8_t)~KNOWN_SYN;
+	}
+	if (theirs_later)
+		s->seen = now - m->idle_ms;
+	s->hop_rx = is_edge(e) ? m->hop_down : m->hop_up;
+	if (!s->hop_rx)
+		s->hop_rx = 64;
+}
+
+static bool record_allowed(const struct engine *e, const struct link *l,
+			   const struct msg_state *m)
+{
+	if (!prefix6_contains(&l->prefix, &m->host) ||
+	    !addr6_is_unicast(&m->peer) ||
+	    prefix6_contains(&l->prefix, &m->peer))
+		return false;
+	return !is_edge(e) || !l->settled || m->initiator == BY_HOST ||
+	       policy_allows(&e->conf.inbound, &l->prefix, &m->host, m->proto,
+			     m->host_port);
+}
+
+void resync_state(struct engine *e, struct link *l, const struct msg_state *m,
+		  msec now)
+{
+	struct tuple t = { m->host, m->peer, m->host_port, m->peer_port,
+		m->proto };
+	uint32_t n = session_find(e, &t);
+
+	if (!record_allowed(e, l, m)) {
+		end_packet(e, l, DROP_SPOOFED);
+		return;
+	}
+	if (n == NONE && (m->flags & STATE_LIVE))
+		n = session_add(e, &t, link_index(e, l), m->initiator ?
+				BY_PEER : BY_HOST, now);
+	if (n == NONE || e->session[n].link != link_index(e, l)) {
+		end_packet(e, l, DROP_STALE_MESSAGE);
+		return;
+	}
+	merge(e, &e->session[n], m, now);
+	session_alive(e, n, now);
+}
+
+void resync_end(struct engine *e, struct link *l, msec now)
+{
+	(void)e;
+	l->settled = true;
+	l->settle_until = now;
+}

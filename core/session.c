@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * session.c - inner flows: found, opened, aged, closed
+ *
+ * Theory of operation
+ * ===================
+ * One array of sessions of fixed size, a hash index by tuple, a free list
+ * through @older. Nothing is allocated. Both ends of a link hold the same
+ * record; neither is the master.
+ *
+ * Ageing (design 3.8): a session has one timer. A packet in either direction
+ * only notes the time; when the timer fires it is set again to what is left,
+ * so a packet costs no timer work. Time-outs: timeout_of().
+ *
+ * Full is normal: an inbound session whose host has not answered yet is
+ * evicted first (oldest first, list oldest_half .. newest_half), so a scan of
+ * a prefix evicts only itself. Else the new session is refused and counted;
+ * what exists goes on.
+ *
+ * What an attacker can do: packets with chosen tuples open inbound sessions,
+ * if policy lets them, up to the caps of the link; forged TCP segments are
+ * passed but noted only if they fit the window (tcptrack.c); a forged RST ends
+ * nothing by itself, since a session in CLOSING that speaks is LIVE again.
+ */
+#include "core/icmp6.h"
+#include "core/state.h"
+
+enum { MINUTE = 60 * 1000, LINGER_MS = 10 * 1000 };
+/* A link may use half of all sessions of a hub. */
+enum { LINK_SHARE = 2 };
+
+struct tuple tuple_of(const struct pkt *p, enum dir d)
+{
+	struct tuple t = { .proto = p->nh };
+
+	t.host = d == UP ? p->src6 : p->dst6;
+	t.peer = d == UP ? p->dst6 : p->src6;
+	if (p->l4 == PROTO_TCP || p->l4 == PROTO_UDP) {
+		t.host_port = d == UP ? p->sport : p->dport;
+		t.peer_port = d == UP ? p->dport : p->sport;
+	}
+	return t;
+}
+
+static uint32_t hash_tuple(const struct engine *e, const struct tuple *t)
+{
+	uint8_t key[37];
+
+	memcpy(key, &t->host, 16);
+	memcpy(key + 16, &t->peer, 16);
+	put16(key + 32, t->host_port);
+	put16(key + 34, t->peer_port);
+	key[36] = t->proto;
+	return hash_bytes(e, key, sizeof(key));
+}
+
+uint32_t session_find(const struct engine *e, const struct tuple *t)
+{
+	uint32_t n = table_first(&e->sessions, hash_tuple(e, t));
+
+	for (; n != NONE; n = table_next(&e->sessions, n)) {
+		const struct session *s = &e->session[n];
+
+		if (s->host_port == t->host_port &&
+		    s->peer_port == t->peer_port && s->proto == t->proto &&
+		    addr6_eq(&s->peer, &t->peer) &&
+		    addr6_eq(&s->host, &t->host))
+			return n;
+	}
+	return NONE;
+}
+
+/* design 3.8, RFC 5382, 4787, 5508, 7857 */
+static msec timeout_of(const struct engine *e, const struct session *s)
+{
+	bool crowded = e->session_count > e->conf.sessions / 4 * 3;
+
+	if (s->state == SESSION_OPENING && s->initiator == BY_PEER)
+		return 30 * 1000;
+	switch (s->proto) {
+	case PROTO_TCP:
+		if (s->state == SESSION_CLOSING)
+			return s->reset ? 4 * MINUTE : LINGER_MS;
+		if (s->state == SESSION_OPENING ||
+		    ((s->side[UP].known | s->side[DOWN].known) & KNOWN_FIN))
+			return 4 * MINUTE;
+		return crowded ? (2 * 60 + 4) * (msec)MINUTE :
+		       24 * 60 * (msec)MINUTE;
+	case PROTO_UDP:
+		return s->peer_port == 53 ? MINUTE / 2 : 5 * MINUTE;
+	case PROTO_ICMP6:
+		return MINUTE;
+	case PROTO_FRAGMENT:
+		return MINUTE / 2;
+	default:
+		return 5 * MINUTE;
+	}
+}
+
+static void half_push(struct engine *e, uint32_t n)
+{
+	struct session *s = &e->session[n];
+
+	s->older = e->newest_half;
+	s->newer = NONE;
+	if (e->newest_half != NONE)
+		e->session[e->newest_half].newer = n;
+	else
+		e->oldest_half = n;
+	e->newest_half = n;
+}
+
+static void half_drop(struct engine *e, uint32_t n)
+{
+	struct session *s = &e->session[n];
+
+	if (s->older != NONE)
+		e->session[s->older].newer = s->newer;
+	else
+		e->oldest_half = s->newer;
+	if (s->newer != NONE)
+		e->session[s->newer].older = s->older;
+	else
+		e->newest_half = s->older;
+}
+
+static bool is_half(const struct session *s)
+{
+	return s->state == SESSION_OPENING && s->initiator == BY_PEER;
+}
+
+uint32_t session_add(struct engine *e, const struct tuple *t, uint32_t link,
+		     enum initiator by, msec now)
+{
+	struct link *l = &e->link[link];
+	uint32_t n;
+
+	if (!is_edge(e) && l->sessions >= e->conf.sessions / LINK_SHARE)
+		return NONE;
+	if (e->free_session == NONE) {
+		if (e->oldest_half == NONE)
+			return NONE;
+		session_remove(e, e->oldest_half);
+	}
+	n = e->free_session;
+	e->free_session = e->session[n].older;
+	e->session[n] = (struct session){
+		.host = t->host, .peer = t->peer, .host_port = t->host_port,
+		.peer_port = t->peer_port, .proto = t->proto,
+		.state = SESSION_OPENING, .initiator = (uint8_t)by,
+		.via = VIA_COUNT, .link = link, .carrier = NONE,
+		.seen = now, .window_at = now, .hop_rx = 64,
+	};
+	table_add(&e->sessions, hash_tuple(e, t), n);
+	e->session_count++;
+	l->sessions++;
+	if (by == BY_PEER)
+		half_push(e, n);
+	wheel_set(&e->wheel, n, now + timeout_of(e, &e->session[n]));
+	return n;
+}
+
+static uint8_t *short_flow(struct engine *e, const struct session *s)
+{
+	uint8_t key[18];
+
+	memcpy(key, &s->peer, 16);
+	put16(key + 16, s->peer_port);
+	return &e->short_flow[hash_bytes(e, key, sizeof(key)) % SHORT_FLOWS];
+}
+
+bool flow_starts_shared(const struct engine *e, const struct session *s)
+{
+	return *short_flow((struct engine *)(uintptr_t)e, s) >= 3;
+}
+
+void session_remove(struct engine *e, uint32_t n)
+{
+	struct session *s = &e->session[n];
+	uint8_t *short_count = short_flow(e, s);
+
+	if (s->proto == PROTO_TCP && s->initiator == BY_HOST) {
+		if (s->packets >= FIRST_SHORT)
+			*short_count = 0;
+		else if (*short_count < 3 && s->state == SESSION_CLOSING)
+			++*short_count;
+	}
+	if (s->carrier != NONE)
+		carrier_leave(e, s->carrier, LEFT_CLOSED, false, e->now);
+	if (is_half(s))
+		half_drop(e, n);
+	wheel_clear(&e->wheel, n);
+	table_remove(&e->sessions, n);
+	e->link[s->link].sessions--;
+	e->session_count--;
+	s->state = SESSION_FREE;
+	s->older = e->free_session;
+	e->free_session = n;
+}
+
+void session_remove_all(struct engine *e, uint32_t link)
+{
+	for (uint32_t n = 0; n < e->conf.sessions; n++)
+		if (e->session[n].state != SESSION_FREE &&
+		    e->session[n].link == link)
+			session_remove(e, n);
+}
+
+/* The one place where a session's state changes. */
+static void enter(struct engine *e, uint32_t n, enum session_state state,
+		  msec now)
+{
+	struct session *s = &e->session[n];
+
+	if (s->state == state)
+		return;
+	if (is_half(s))
+		half_drop(e, n);
+	s->state = (uint8_t)state;
+	if (is_half(s))
+		half_push(e, n);
+	wheel_set(&e->wheel, n, now + timeout_of(e, s));
+}
+
+void session_alive(struct engine *e, uint32_t n, msec now)
+{
+	if (e->session[n].state == SESSION_OPENING)
+		enter(e, n, SESSION_LIVE, now);
+}
+
+void session_closed(struct engine *e, uint32_t n, bool tell, msec now)
+{
+	struct session *s = &e->session[n];
+	struct msg m = { .type = MSG_CLOSE, .u.close = {
+		.host = s->host, .peer = s->peer, .proto = s->proto,
+		.host_port = s->host_port, .peer_port = s->peer_port,
+		.reason = s->reset } };
+
+	enter(e, n, SESSION_CLOSING, now);
+	if (tell && !s->told_close) {
+		s->told_close = true;
+		out_message(e, &e->link[s->link], &m);
+	}
+}
+
+void session_message_close(struct engine *e, struct link *l,
+			   const struct msg_close *m, msec now)
+{
+	struct tuple t = { m->host, m->peer, m->host_port, m->peer_port,
+		m->proto };
+	uint32_t n = session_find(e, &t);
+
+	if (n == NONE || e->session[n].link != link_index(e, l)) {
+		end_packet(e, l, DROP_STALE_MESSAGE);
+		return;
+	}
+	e->session[n].told_close = true;
+	e->session[n].reset = m->reason != 0;
+	session_closed(e, n, false, now);
+}
+
+/* RST: exact enough to be believed as the end (RFC 5961, 3.2, loosely). */
+static bool ends_by_reset(const struct session *s, const struct pkt *p,
+			  enum dir d)
+{
+	const struct tcp_side *to = &s->side[!d];
+
+	return !(to->known & KNOWN_ANY) || !to->ack ||
+	       (uint32_t)(p->seq - to->ack + 1) <= 1u + to->win;
+}
+
+static bool track_tcp(struct engine *e, uint32_t n, const struct pkt *p,
+		      enum dir d, msec now)
+{
+	struct session *s = &e->session[n];
+	struct tcp_side *from = &s->side[d], *to = &s->side[!d];
+	bool repeats;
+
+	if ((p->flags & (TCP_SYN | TCP_ACK)) == TCP_SYN &&
+	    s->state == SESSION_CLOSING) { /* the tuple is used again */
+		if (s->carrier != NONE)
+			carrier_leave(e, s->carrier, LEFT_CLOSED, true, now);
+		memset(s->side, 0, sizeof(s->side));
+		s->told_close = s->reset = false;
+		enter(e, n, SESSION_OPENING, now);
+	}
+	if (!tcp_fits(from, to, p))
+		return false;
+	if (p->flags & TCP_RST) {
+		if (ends_by_reset(s, p, d)) {
+			s->reset = true;
+			session_closed(e, n, d == dir_sent(e), now);
+		}
+		return true;
+	}
+	repeats = tcp_track(from, p);
+	if (s->carrier != NONE && repeats && d == dir_sent(e))
+		owntcp_repeated(&e->own[s->carrier], p->seq);
+	if (s->state == SESSION_CLOSING && s->reset) {
+		s->reset = s->told_close = false;
+		enter(e, n, SESSION_LIVE, now);
+	} else if (tcp_both_fin(s)) {
+		session_closed(e, n, false, now);
+	}
+	return true;
+}
+
+bool session_track(struct engine *e, uint32_t n, const struct pkt *p,
+		   enum dir d, msec now)
+{
+	struct session *s = &e->session[n];
+	enum dir first = s->initiator == BY_HOST ? UP : DOWN;
+	bool fits = true;
+
+	s->seen = now;
+	if (s->packets < FIRST_SHORT)
+		s->packets++;
+	if (p->l4 == PROTO_TCP)
+		fits = track_tcp(e, n, p, d, now);
+	if (s->state == SESSION_OPENING && d != first &&
+	    !(p->flags & TCP_RST))
+		enter(e, n, SESSION_LIVE, now);
+	return fits;
+}
+
+bool session_hop_ok(struct engine *e, uint32_t n, const struct pkt *p, msec now)
+{
+	struct session *s = &e->session[n];
+
+	if (!s->hop) {
+		s->hop = s->window_min = p->hop;
+		s->window_at = now;
+	}
+	if (p->hop < s->window_min)
+		s->window_min = p->hop;
+	if (now - s->window_at > HOP_SETTLE_MS) {
+		if (s->window_min != s->hop) {
+			s->hop = s->window_min;
+			carrier_tell_hop(e, s);
+		}
+		s->hop_settled = true;
+		s->window_min = p->hop;
+		s->window_at = now;
+	}
+	return p->hop == s->hop || (p->hop > s->hop && s->hop_settled);
+}
+
+void session_timer(struct engine *e, uint32_t n, msec now)
+{
+	struct session *s = &e->session[n];
+	msec due = s->seen + timeout_of(e, s);
+
+	if (now < due)
+		wheel_set(&e->wheel, n, due);
+	else
+		session_remove(e, n);
+}

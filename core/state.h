@@ -1,0 +1,598 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * state.h - what an engine remembers; shared by the files of core only
+ *
+ * Words: design section 2. Both ends hold the same records, so fields are
+ * named by place (host, peer, eport, hport, cip, cport) and directions are UP
+ * (from the host) and DOWN (from the peer). Objects are known by number; the
+ * wheel numbers all of them in one row: sessions, own carriers, links.
+ */
+#ifndef CORE_STATE_H
+#define CORE_STATE_H
+
+#include "core/engine.h"
+#include "core/msg.h"
+#include "core/pkt.h"
+#include "core/rand.h"
+#include "core/siphash.h"
+#include "core/wire.h"
+#include "core/xlat.h"
+
+enum dir { UP, DOWN };
+enum initiator { BY_HOST, BY_PEER };
+
+/* Times in ms and sizes in bytes; the section of design.md gives the reason. */
+enum {
+	PROMOTE_BYTES = 64 * 1024,	/* 3: shared to own */
+	SMALL_OUTER = 1260,		/* 3: goes whole before M is known */
+	MIN_INNER = 1280,		/* RFC 8200, 5 */
+	SYN_AGAIN_MS = 900,		/* 3.4: the host's own retransmission */
+	SYNACK_WAIT_MS = 4000,		/* 3.4: ACK after SYN/ACK, else closed */
+	IDLE_UDP_S = 20, IDLE_TCP_S = 60,	/* 3.3 */
+	CLOSED_COUNT_MS = 240 * 1000,	/* 3.6: NATs remember that long */
+	BUDGET_LEAST = 16,		/* 3.6 */
+	HOP_SETTLE_MS = 1000,		/* 4 */
+	SETTLE_MS = 30 * 1000,		/* 3.7: unknown inbound after start */
+	CONTEXT_REST_MS = 240 * 1000,	/* 3.2 */
+	FIRST_SHORT = 32,		/* 3: packets of a short flow */
+	ONE_GIB = 1 << 30,		/* 3.4 */
+	MID_WINDOW = 65535, MID_SCALE = 14,
+	FULL_MTU = 1500
+};
+
+/* What is known of one side's SYN or SYN/ACK. */
+enum opts_known {
+	KNOWN_SYN = 1, KNOWN_SCALE = 2, KNOWN_SACK = 4, KNOWN_TS = 8,
+	KNOWN_ANY = 16,		/* a packet of that side was seen */
+	KNOWN_FIN = 32
+};
+
+/** struct tcp_side - what one end of a TCP session has sent so far
+ * @isn: initial sequence number, if KNOWN_SYN
+ * @end: highest sequence number + length
+ * @ack: highest acknowledgement
+ * @ts: newest timestamp value; @win: last window, unscaled
+ */
+struct tcp_side {
+	uint32_t isn, end, ack, ts;
+	uint16_t win, mss;
+	uint8_t scale, known;
+};
+
+/* OPENING: the other side has not answered. An inbound one in this state gets
+ *	no context, no OPEN, no carrier, and is evicted before any other (3.5)
+ * LIVE: both sides were heard
+ * CLOSING: FIN both ways or RST; lingers, comes back to LIVE if it speaks
+ */
+enum session_state { SESSION_FREE, SESSION_OPENING, SESSION_LIVE,
+	SESSION_CLOSING };
+
+/** struct session - one inner flow
+ * @carrier: its own carrier, or NONE
+ * @hop, @hop_rx: hop limit agreed for what we send; for what we deliver
+ * @hop_settled: @hop has been the lowest for a second
+ * @window_min, @window_at: lowest since then
+ * @moved: bytes on shared or relay since it was there last
+ * @packets: until FIRST_SHORT
+ * @seen: last packet in either direction
+ * @via: what the last packet was sent on
+ * @syn_at: hub: when the host's SYN was delivered last
+ * @retry_at: edge: no new own carrier before that; @failures: in a row
+ * @told_close: CLOSE was sent or received
+ */
+struct session {
+	struct addr6 host, peer;
+	uint16_t host_port, peer_port;
+	uint8_t proto, state, initiator, via;
+	uint32_t link, carrier;
+	uint8_t hop, hop_rx, window_min, failures;
+	bool hop_settled, told_close, reset;
+	uint8_t packets;
+	uint32_t moved;
+	msec window_at, seen, syn_at, retry_at;
+	struct tcp_side side[2];
+	uint32_t older, newer;	/* list of OPENING inbound sessions */
+};
+
+/* FIRST: latched by the host's real SYN. MID: opened in mid-stream or for an
+ * inbound session. UDP. PROBE: no session, tests the path.
+ */
+enum open_kind { OPEN_FIRST, OPEN_MID, OPEN_UDP, OPEN_PROBE, OPEN_KINDS };
+
+/* An own carrier's life. Only carrier_enter() changes it.
+ * SYN: edge: SYN or first punch is out. Hub: OPEN heard, nothing latched
+ * SYNACK: edge: SYN/ACK came (MID, PROBE: ACK sent, advance not yet here).
+ *	Hub: latched, SYN/ACK sent, no ACK yet
+ * UP: may carry packets of the session
+ */
+enum carrier_state { CARRIER_FREE, CARRIER_SYN, CARRIER_SYNACK, CARRIER_UP };
+
+enum left { LEFT_QUIET, LEFT_IDLE, LEFT_RST, LEFT_FAILED, LEFT_CLOSED,
+	LEFT_BUDGET, LEFT_MOVED, LEFT_NAT, LEFT_COUNT };
+
+/* What the far end of a path probe found altered. */
+enum probe_seen { PROBE_SEQ = 1, PROBE_OPTS = 2, PROBE_WIN = 4, PROBE_DATA = 8 };
+
+/** struct carrier - an own carrier
+ * @name: the edge's number for it. @session: NONE for a probe
+ * @eport, @hport: ports of the outer packets; at the hub @remote is cip:cport
+ * @local, @remote: from our point of view
+ * @s, @t: first bytes each way that may take it
+ * @mark: highest end that came to us over it. @rx_ack: highest ack, likewise
+ * @opened: edge: OPENED came. @latched: hub
+ * @syn_open: hub: a SYN on it has not been answered yet
+ * @made_synack: hub: the SYN/ACK on it was ours, so its ACK is too
+ * @advance_due: data went on shared; the advance waits for the timer
+ * @rtx: retransmissions in a row since anything came
+ * @tried: of the current step of the handshake
+ * @cross: bytes sent on it, up to ONE_GIB
+ */
+struct carrier {
+	uint32_t link, session, name;
+	uint8_t state, kind, proto, tried, rtx, seen_altered;
+	bool opened, latched, syn_open, made_synack, advance_due, inbound;
+	bool counted;
+	uint16_t eport, hport;
+	struct taddr4 local, remote;
+	uint32_t s, t, mark, rx_ack, rtx_seq;
+	uint32_t cross;
+	uint16_t probe_bytes;
+	struct tcp_opts opts[2];
+	struct xlat_outer out;
+	struct xlat_inner in;
+	msec last_rx, last_tx, advance_at;
+};
+
+/** struct context - header fields behind a number
+ * @ref: tx: of the CONTEXT message. @number: 0: not answered yet
+ * @rest_until: rx: forgotten, not to be used again before
+ */
+struct context {
+	bool used;
+	uint8_t nh, hop;
+	uint32_t link, number, ref;
+	struct addr6 host, peer;
+	msec at, rest_until;
+};
+
+/** struct window - which counters came (RFC 4303, 3.4.3 in kind) */
+struct window {
+	uint64_t top, bits;
+};
+
+/** struct keys - MAC of one direction, and its predecessor */
+struct keys {
+	struct siphash_key now, before;
+	bool has_now, has_before;
+	struct window seen, seen_before;
+};
+
+enum timer { TIMER_PING, TIMER_PUNCH, TIMER_SIZE, TIMER_PROBE, TIMER_BUDGET,
+	TIMER_SETTLE, TIMER_GONE, TIMER_COUNT };
+
+/** struct link - everything between one edge and its hub */
+struct link {
+	bool used, revoked;
+	char name[ENGINE_NAME];
+	struct prefix6 prefix;
+	struct policy inbound;
+	uint32_t control, relay;	/* connections, NONE */
+	msec since, heard, down_at, settle_until;
+	msec due[TIMER_COUNT];
+	/* HELLO */
+	uint64_t peer_epoch, peer_counter, old_epoch;
+	uint32_t my_number, peer_number;
+	uint16_t peer_mtu, peer_lo, peer_hi;
+	uint32_t idle_udp_ms, idle_tcp_ms;
+	bool settled;			/* resynchronised */
+	uint32_t rtt_ms;
+	/* MAC */
+	struct siphash_key tx_key, next_key;
+	uint64_t tx_counter;
+	struct keys rx;
+	/* shared */
+	bool shared_up, peer_shared, relay_wanted;
+	struct taddr4 shared, candidate, shared_local;
+	struct taddr4 seen;		/* cip:cport */
+	uint64_t nonce, ask_nonce, top_punch;
+	uint8_t punch_tried, size_tried;
+	msec shared_rx, shared_tx, asked_at, please_at, ptb_at;
+	/* path MTU: of IPv4 packets, 0 unknown */
+	uint16_t size_out, size_in, size_told;
+	/* own carriers */
+	uint8_t own_tcp;		/* enum note: NOTE_COUNT unknown yet */
+	uint8_t own_failures;
+	uint32_t own_active, own_recent[8], own_inbound, budget;
+	uint16_t next_eport, next_hport;
+	msec probe_wait, own_off_until;
+	bool probing;
+	uint32_t sessions, contexts, sync_next;
+	struct traffic sent[VIA_COUNT], received[VIA_COUNT];
+	uint64_t drops;
+};
+
+/** struct conn - one TLS connection as the engine sees it */
+struct conn {
+	bool used, greeted;
+	uint8_t kind;
+	uint32_t link;
+	struct engine_peer peer;
+	msec since;
+};
+
+/** struct syn - hub: a SYN on the range whose OPEN has not come yet (3.4) */
+struct syn {
+	uint16_t hport;
+	uint32_t isn;
+	struct taddr4 from, to;
+	msec at;
+};
+
+/** struct part - first half of an explicit packet, waiting for the other */
+struct part {
+	bool used;
+	uint32_t link, len;
+	uint64_t counter;
+	msec at;
+	uint8_t bytes[FULL_MTU + 4];
+};
+
+enum { OUT_CAP = 4096, ARENA = 1 << 20, SYN_RING = 256, PARTS = 256,
+	SHORT_FLOWS = 1024 };
+
+struct engine {
+	struct engine_conf conf;
+	struct rand rand;
+	struct siphash_key hash_key;
+	uint64_t epoch, hello_counter;
+	uint32_t uplink;
+	uint16_t uplink_mtu;
+	struct taddr4 hub;		/* edge: hub's shared address */
+	msec start, now;		/* now: of the present call */
+
+	struct session *session;
+	struct table sessions;
+	uint32_t free_session;		/* chained through older */
+	uint32_t oldest_half, newest_half;	/* OPENING inbound */
+	uint32_t session_count;
+
+	struct carrier *own;
+	struct table own_key;		/* by outer 5-tuple, or announced */
+	struct table own_name;		/* by link and name */
+	uint32_t free_own;		/* chained through session */
+	uint32_t next_name;
+
+	struct context *tx, *rx;
+	struct table tx_key, rx_number;
+	uint32_t tx_cursor, rx_cursor, next_ref;
+
+	struct link *link;
+	struct table link_number;
+	struct table link_prefix;
+	uint8_t prefix_lens[129];	/* links per prefix length */
+	struct conn *conn;
+
+	struct syn syns[SYN_RING];
+	uint32_t syn_next;
+	struct part parts[PARTS];
+	uint32_t part_next;
+	uint8_t short_flow[SHORT_FLOWS];
+
+	struct wheel wheel;
+	uint64_t drops[DROP_COUNT];
+
+	struct out out[OUT_CAP];
+	uint32_t out_count, out_done;
+	size_t arena_used;
+	uint8_t arena[ARENA];
+};
+
+/* -- engine.c: the outbox ------------------------------------------------ */
+
+/** out_new() - Entry of the outbox, zeroed; NULL (counted) if it is full */
+struct out *out_new(struct engine *e, enum out_kind kind);
+/** out_room() - @len bytes that live as long as the outbox; NULL if full */
+uint8_t *out_room(struct engine *e, size_t len);
+/** out_inner() - Frame to the inner TUN */
+void out_inner(struct engine *e, const struct frame *f);
+/** out_outer() - Frame to the outer TUN */
+void out_outer(struct engine *e, const struct frame *f);
+/** out_message() - Message on the control connection of @l; false if down */
+bool out_message(struct engine *e, const struct link *l, const struct msg *m);
+/** out_message_on() - The same on any connection */
+void out_message_on(struct engine *e, uint32_t conn, const struct msg *m);
+void out_note(struct engine *e, const struct link *l, enum note n);
+/** end_packet() - The only way to end a packet: counts (@l may be NULL) */
+void end_packet(struct engine *e, struct link *l, enum drop why);
+/** answer_icmp6() - ICMPv6 error to the source of @p, by the inner TUN */
+void answer_icmp6(struct engine *e, const struct pkt *p, uint8_t type,
+		  uint8_t code, uint32_t param);
+static inline enum dir dir_sent(const struct engine *e)
+{
+	return e->conf.role == ROLE_EDGE ? UP : DOWN;
+}
+static inline enum dir dir_received(const struct engine *e)
+{
+	return e->conf.role == ROLE_EDGE ? DOWN : UP;
+}
+static inline bool is_edge(const struct engine *e)
+{
+	return e->conf.role == ROLE_EDGE;
+}
+static inline uint32_t hash_bytes(const struct engine *e, const void *at,
+				  size_t len)
+{
+	return (uint32_t)siphash13(&e->hash_key, at, len);
+}
+/* Wheel numbers. */
+static inline uint32_t timer_of_own(const struct engine *e, uint32_t c)
+{
+	return e->conf.sessions + c;
+}
+static inline uint32_t timer_of_link(const struct engine *e, uint32_t l)
+{
+	return e->conf.sessions + e->conf.own + l;
+}
+
+/* -- session.c ----------------------------------------------------------- */
+
+/** struct tuple - name of a session */
+struct tuple {
+	struct addr6 host, peer;
+	uint16_t host_port, peer_port;
+	uint8_t proto;
+};
+
+/** tuple_of() - The session a packet belongs to, if it travels in @d */
+struct tuple tuple_of(const struct pkt *p, enum dir d);
+uint32_t session_find(const struct engine *e, const struct tuple *t);
+/** session_add() - New session of @link, OPENING. NONE if there is no room
+ * (an OPENING inbound one is evicted first)
+ */
+uint32_t session_add(struct engine *e, const struct tuple *t, uint32_t link,
+		     enum initiator by, msec now);
+void session_remove(struct engine *e, uint32_t n);
+/** session_remove_all() - All of a link */
+void session_remove_all(struct engine *e, uint32_t link);
+/** session_track() - Note a packet that travels in @d; keeps state and idle
+ * time. Return: it opened nothing new and may be believed (TCP: in window)
+ */
+bool session_track(struct engine *e, uint32_t n, const struct pkt *p,
+		   enum dir d, msec now);
+/** session_hop_ok() - Keep the agreed hop limit; may @p be delivered with it? */
+bool session_hop_ok(struct engine *e, uint32_t n, const struct pkt *p,
+		    msec now);
+void session_timer(struct engine *e, uint32_t n, msec now);
+/** session_alive() - The other end says that both sides were heard */
+void session_alive(struct engine *e, uint32_t n, msec now);
+/** session_closed() - Enter CLOSING; @tell: CLOSE goes to the other end */
+void session_closed(struct engine *e, uint32_t n, bool tell, msec now);
+void session_message_close(struct engine *e, struct link *l,
+			   const struct msg_close *m, msec now);
+/** flow_starts_shared() - Have its last flows all been short? */
+bool flow_starts_shared(const struct engine *e, const struct session *s);
+
+/* -- tcptrack.c ---------------------------------------------------------- */
+
+static inline bool seq_after(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) > 0;
+}
+/** tcp_fits() - Is @p plausible for a sender @from whose receiver is @to? */
+bool tcp_fits(const struct tcp_side *from, const struct tcp_side *to,
+	      const struct pkt *p);
+/** tcp_track() - Note a segment. Return: it repeats data already sent */
+bool tcp_track(struct tcp_side *from, const struct pkt *p);
+/** tcp_both_fin() - Have both sides sent FIN and had it acknowledged? */
+bool tcp_both_fin(const struct session *s);
+
+/* -- inner.c: between the inner TUN and the carriers ---------------------- */
+
+/** deliver() - A packet that crossed the CGNAT: check, note, hand inside */
+void deliver(struct engine *e, struct link *l, struct frame *f, enum via via,
+	     msec now);
+void count_received(struct link *l, enum via via, uint64_t inner,
+		    uint64_t wire, uint32_t packets);
+
+/* -- shared.c ------------------------------------------------------------ */
+
+/** shared_send() - Send an inner packet on shared, else relay, cutting it up
+ *
+ * @session: NONE: an ICMPv6 error. @may_context: it may go as data; else it
+ * goes explicit. Return: the carrier it took, VIA_COUNT if none is up
+ */
+enum via shared_send(struct engine *e, struct link *l, uint32_t session,
+		     const struct pkt *p, bool may_context);
+/** punch_write() - Body of a punch, MAC included. @own: NULL for shared */
+struct punch {
+	uint8_t type;
+	uint32_t carrier;
+	uint64_t nonce;
+	struct taddr4 addr;
+	uint16_t size;
+};
+size_t punch_write(struct engine *e, struct link *l, struct writer *w,
+		   const struct punch *p, const struct carrier *own);
+/** punch_read() - Believe a punch. Return: DROP_NONE or why not */
+enum drop punch_read(struct engine *e, struct link *l, struct span in,
+		     const struct carrier *own, struct punch *p,
+		     uint64_t *counter);
+/** punch_carrier() - The carrier number in a punch, before it is believed */
+uint32_t punch_carrier(struct span in);
+/** is_punch() - Has it the form of a punch for link number @number? */
+bool is_punch(struct span payload, uint32_t number);
+/** shared_ask() - Edge: punch now */
+void shared_ask(struct engine *e, struct link *l, msec now);
+void shared_timer(struct engine *e, struct link *l, msec now);
+void size_timer(struct engine *e, struct link *l, msec now);
+/** shared_works() - May packets be sent on shared? */
+bool shared_works(const struct engine *e, const struct link *l);
+/** link_by_number() - Link whose tag number is @number, NULL if none */
+struct link *link_by_number(struct engine *e, uint32_t number);
+/** path_size() - M: IPv4 bytes that pass both ways, 0 unknown */
+uint16_t path_size(const struct link *l);
+/** size_doubt() - Something says that the path has become smaller: measure */
+void size_doubt(struct engine *e, struct link *l, msec now);
+void size_heard(struct engine *e, struct link *l, uint16_t bytes, msec now);
+
+/* -- context.c ----------------------------------------------------------- */
+
+/** context_for() - Number for packets of @s, 0 if there is none yet (then it
+ * has been asked for)
+ */
+uint32_t context_for(struct engine *e, struct link *l, const struct session *s,
+		     uint8_t nh, msec now);
+/** context_find() - What a received number stands for, NULL if unknown */
+struct context *context_find(struct engine *e, uint32_t number);
+void context_asked(struct engine *e, struct link *l, const struct msg_context *m,
+		   msec now);
+void context_told(struct engine *e, struct link *l,
+		  const struct msg_context_is *m);
+void context_forget(struct engine *e, struct link *l, uint32_t number,
+		    msec now);
+void context_unknown(struct engine *e, struct link *l, uint32_t number);
+/** context_drop_tx(), context_drop_rx() - All of a link */
+void context_drop_tx(struct engine *e, uint32_t link);
+void context_drop_rx(struct engine *e, uint32_t link, msec now);
+
+/* -- carrier.c: what own TCP and own UDP share ---------------------------- */
+
+/** carrier_open() - Edge: a new own carrier for @session (NONE: probe) on a
+ * fresh pair of ports, OPENING. NONE: not possible now (budget, range, path)
+ */
+uint32_t carrier_open(struct engine *e, struct link *l, uint32_t session,
+		      enum open_kind kind, msec now);
+/** carrier_allowed() - Edge: may a session have an own carrier at all now? */
+bool carrier_allowed(const struct engine *e, const struct link *l,
+		     uint8_t proto, bool promoted, bool inbound, msec now);
+/** carrier_announce() - Hub: from OPEN */
+uint32_t carrier_announce(struct engine *e, struct link *l, uint32_t session,
+			  const struct msg_open *m, msec now);
+uint32_t carrier_find(const struct engine *e, uint8_t proto,
+		      struct taddr4 local, struct taddr4 remote);
+uint32_t carrier_announced(const struct engine *e, uint16_t hport,
+			   uint32_t isn);
+uint32_t carrier_named(const struct engine *e, uint32_t link, uint32_t name);
+/** carrier_latch() - Hub: @remote proved that it is this carrier's */
+void carrier_latch(struct engine *e, uint32_t n, struct taddr4 local,
+		   struct taddr4 remote, msec now);
+void carrier_enter(struct engine *e, uint32_t n, enum carrier_state state,
+		   msec now);
+/** carrier_leave() - End it; @tell: LEFT to the other end. The session lives on
+ * shared
+ */
+void carrier_leave(struct engine *e, uint32_t n, enum left why, bool tell,
+		   msec now);
+void carrier_leave_all(struct engine *e, struct link *l, enum left why,
+		       msec now);
+void carrier_timer(struct engine *e, uint32_t n, msec now);
+/** carrier_is_idle() - Nothing came for so long that it must not be used */
+bool carrier_is_idle(const struct engine *e, const struct carrier *c, msec now);
+/** carrier_xlat() - (Re)compute both translations of its session */
+void carrier_xlat(struct engine *e, uint32_t n);
+void carrier_message_open(struct engine *e, struct link *l,
+			  const struct msg_open *m, msec now);
+void carrier_message_opened(struct engine *e, struct link *l,
+			    const struct msg_opened *m, msec now);
+void carrier_message_left(struct engine *e, struct link *l,
+			  const struct msg_left *m, msec now);
+void carrier_message_hops(struct engine *e, struct link *l,
+			  const struct msg_hops *m);
+void carrier_tell_hop(struct engine *e, const struct session *s);
+/** carrier_moved() - Edge: bytes went on shared; promote when it is time */
+void carrier_moved(struct engine *e, uint32_t session, uint32_t bytes,
+		   msec now);
+/** carrier_out() - Send @p, a packet of its session, on it, in place */
+void carrier_out(struct engine *e, uint32_t n, struct pkt *p, msec now);
+/** carrier_in() - Hand @p, which came on it, inside, in place */
+void carrier_in(struct engine *e, uint32_t n, struct pkt *p, msec now);
+void budget_timer(struct engine *e, struct link *l, msec now);
+
+/* -- owntcp.c -------------------------------------------------------------- */
+
+/** owntcp_send() - Send on the own carrier if rules allow. False: not sent */
+bool owntcp_send(struct engine *e, uint32_t session, struct pkt *p, msec now);
+/** owntcp_sent_shared() - A segment of the session went on shared */
+void owntcp_sent_shared(struct engine *e, uint32_t session,
+			const struct pkt *p, msec now);
+/** owntcp_reset() - The host or peer sent RST: copy for the carrier, and end */
+void owntcp_reset(struct engine *e, uint32_t session, msec now);
+void owntcp_received(struct engine *e, uint32_t n, struct pkt *p, msec now);
+/** owntcp_delivered() - A segment of the session came on shared or relay.
+ * Return: false if it must not be delivered
+ */
+bool owntcp_delivered(struct engine *e, uint32_t session, const struct pkt *p,
+		      msec now);
+/** owntcp_syn() - Hub: a SYN to our range that fits no latched carrier */
+void owntcp_syn(struct engine *e, const struct pkt *p, msec now);
+/** owntcp_opened() - Hub: OPEN made carrier @n; deliver the copy, latch early */
+void owntcp_opened(struct engine *e, uint32_t n, const struct msg_open *m,
+		   msec now);
+/** owntcp_start() - Edge: open in mid-stream */
+void owntcp_start(struct engine *e, uint32_t session, msec now);
+void owntcp_timer(struct engine *e, uint32_t n, msec now);
+/** owntcp_repeated() - Our side sent @seq again: note for Quiet (3.7) */
+void owntcp_repeated(struct carrier *c, uint32_t seq);
+/** owntcp_open() - Edge: OPEN for carrier @n; @copy: of the first SYN */
+void owntcp_open(struct engine *e, uint32_t n, struct span copy);
+/** carrier_segment() - Send a segment of our own making on a carrier */
+struct segment {
+	uint32_t seq, ack;
+	uint16_t win;
+	uint8_t flags;
+	const struct tcp_opts *opts;
+	struct span payload;
+};
+void carrier_segment(struct engine *e, struct carrier *c,
+		     const struct segment *s, msec now);
+/** owntcp_goodbye() - The RST copy that frees the mapping */
+void owntcp_goodbye(struct engine *e, const struct carrier *c, msec now);
+
+/* -- probe.c --------------------------------------------------------------- */
+
+void probe_timer(struct engine *e, struct link *l, msec now);
+void probe_received(struct engine *e, uint32_t n, const struct pkt *p,
+		    msec now);
+void probe_retry(struct engine *e, uint32_t n, msec now);
+void probe_message(struct engine *e, struct link *l,
+		   const struct msg_probe_saw *m, msec now);
+/** probe_forget() - The path is another one: find out anew */
+void probe_forget(struct engine *e, struct link *l, msec now);
+/** probe_agreed() - The options of a probe's SYN (edge), SYN/ACK (hub) */
+struct tcp_opts probe_agreed(uint32_t ts);
+
+/* -- ownudp.c -------------------------------------------------------------- */
+
+bool ownudp_send(struct engine *e, uint32_t session, struct pkt *p, msec now);
+void ownudp_received(struct engine *e, uint32_t n, struct pkt *p, msec now);
+/** ownudp_punch() - Hub: a punch to our range that fits no latched carrier */
+void ownudp_punch(struct engine *e, const struct pkt *p, msec now);
+void ownudp_start(struct engine *e, uint32_t session, msec now);
+void ownudp_timer(struct engine *e, uint32_t n, msec now);
+
+/* -- link.c ---------------------------------------------------------------- */
+
+void link_timer(struct engine *e, uint32_t n, msec now);
+/** link_init() - A link in its place; the edge's at start */
+void link_init(struct engine *e, struct link *l, const struct prefix6 *prefix,
+	       msec now);
+/** link_due() - Set one of its timers */
+void link_due(struct engine *e, struct link *l, enum timer t, msec at);
+static inline uint32_t link_index(const struct engine *e, const struct link *l)
+{
+	return (uint32_t)(l - e->link);
+}
+struct link *link_by_addr(struct engine *e, const struct addr6 *a);
+/** link_relay() - Edge: is a relay needed or not? */
+void link_want_relay(struct engine *e, struct link *l, bool on, msec now);
+
+/* -- resync.c -------------------------------------------------------------- */
+
+/** resync_start() - Send all records of a link, paced by TIMER_SETTLE */
+void resync_start(struct engine *e, struct link *l, msec now);
+void resync_timer(struct engine *e, struct link *l, msec now);
+void resync_state(struct engine *e, struct link *l, const struct msg_state *m,
+		  msec now);
+void resync_end(struct engine *e, struct link *l, msec now);
+
+#endif
