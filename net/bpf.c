@@ -285,15 +285,29 @@ int bpf_hook_open(struct bpf_hook *h, const struct bpf_hook_conf *c)
 	/* What a killed process left there would come first or starve us. */
 	tc_sweep(c->ifindex, c->handle);
 	if (!c->no_tcx) {
-		h->link = tcx_open(c->ifindex, c->prog);
+		h->tcx_error = tcx_open(c->ifindex, c->prog);
 		h->mode = "tcx";
-		if (h->link >= 0)
+		if (h->tcx_error >= 0) {
+			h->link = h->tcx_error;
+			h->tcx_error = 0;
 			return 0;
-		h->link = -1;
+		}
 	}
 	err = tc_add(&f, &h->made_qdisc);
 	h->mode = err ? NULL : "clsact";
 	return err;
+}
+
+void bpf_hook_why(const struct bpf_hook *h, char *why, size_t cap)
+{
+	if (h->link >= 0)
+		why[0] = '\0';
+	else if (!h->tcx_error)
+		snprintf(why, cap, "TCX is switched off");
+	else if (h->tcx_error == -EINVAL)
+		snprintf(why, cap, "this kernel has no TCX (Linux 6.6)");
+	else
+		snprintf(why, cap, "TCX: %s", strerror(-h->tcx_error));
 }
 
 void bpf_hook_close(struct bpf_hook *h)

@@ -117,11 +117,13 @@ int bpf_prog_try(int prog, struct span frame, int *verdict);
 /** struct bpf_hook - a program attached to the ingress of an interface
  * @link: TCX link, or -1
  * @mode: "tcx" or "clsact"
+ * @tcx_error: why not TCX: negative errno, 0 if it was not asked for
  * @handle: of the filter (clsact)
  */
 struct bpf_hook {
 	int ifindex;
 	int link;
+	int tcx_error;
 	const char *mode;
 	uint32_t handle;
 	bool made_qdisc;
@@ -145,6 +147,8 @@ struct bpf_hook_conf {
  * Return: 0 or negative errno
  */
 int bpf_hook_open(struct bpf_hook *h, const struct bpf_hook_conf *c);
+/** bpf_hook_why() - In words, into @why, why the mode is not "tcx" */
+void bpf_hook_why(const struct bpf_hook *h, char *why, size_t cap);
 /** bpf_hook_close() - Detach; the clsact qdisc goes if we made it and nobody
  * else has put a filter there
  */

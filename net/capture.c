@@ -419,10 +419,12 @@ static void close_bpf(struct capture *c)
 	close_fd(&c->counts);
 }
 
-/** complain() - @why: the first reason stays */
+/** complain() - Say why something is not used; -ECANCELED: not asked for */
 static int complain(struct capture *c, const char *what, int err)
 {
-	if (!c->why[0])
+	if (err == -ECANCELED)
+		snprintf(c->why, sizeof(c->why), "%s", what);
+	else
 		snprintf(c->why, sizeof(c->why), "%s: %s", what,
 			 strerror(-err));
 	return err;
@@ -461,9 +463,7 @@ static int open_bpf(struct capture *c)
 	if (err)
 		return complain(c, "attaching BPF to the uplink", err);
 	c->mode = c->hook.mode;
-	if (c->hook.link < 0)
-		complain(c, "TCX (Linux 6.6)", c->conf.no_tcx ? -ECANCELED :
-			 -EOPNOTSUPP);
+	bpf_hook_why(&c->hook, c->why, sizeof(c->why));
 	return 0;
 }
 
@@ -523,6 +523,8 @@ int capture_open(struct capture *c, const struct capture_conf *conf)
 	if (err) {
 		close_bpf(c);
 		err = open_rules(c);
+		if (err)
+			complain(c, "policy rules", err);
 	}
 	c->conf.peer = NULL;
 	return err;

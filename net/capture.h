@@ -49,7 +49,11 @@ struct capture_conf {
 /** struct capture - one uplink's capture
  * @mode: "tcx", "clsact" or "rules"
  * @why: in one sentence, why not a better mode; "" if it is the best
- * @rule: what "rules" has added, to take it back
+ * @conf: as given, defaults filled in; without @peer
+ * @hook, @prog: where the program is attached
+ * @latched, @addrs, @bucket, @counts: maps
+ * @cpus: values per counter
+ * @uplink: its name
  */
 struct capture {
 	const char *mode;

@@ -102,7 +102,9 @@ static int self_test(int prog)
 
 static int complain(struct output *o, const char *what, int err)
 {
-	if (!o->why[0])
+	if (err == -ECANCELED)
+		snprintf(o->why, sizeof(o->why), "%s", what);
+	else
 		snprintf(o->why, sizeof(o->why), "%s: %s", what,
 			 strerror(-err));
 	return err;
@@ -141,9 +143,7 @@ static int open_bpf(struct output *o)
 	if (err)
 		return complain(o, "attaching BPF to the outer TUN", err);
 	o->mode = o->hook.mode;
-	if (o->hook.link < 0)
-		complain(o, "TCX (Linux 6.6)", o->conf.no_tcx ? -ECANCELED :
-			 -EOPNOTSUPP);
+	bpf_hook_why(&o->hook, o->why, sizeof(o->why));
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
@@ -74,6 +75,52 @@ static inline int netns_enter(void)
 		return 0;
 	}
 	netns_up("lo");
+	return 1;
+}
+
+/* Two namespaces without a name, and which of them is the process's. */
+static int ns_a __attribute__((unused)), ns_b __attribute__((unused));
+
+static inline int run(const char *command)
+{
+	return system(command);
+}
+
+static inline void must(const char *command)
+{
+	if (run(command))
+		ck_abort_msg("%s", command);
+}
+
+static inline void in_b(void)
+{
+	ck_assert_int_eq(setns(ns_b, CLONE_NEWNET), 0);
+}
+
+static inline void in_a(void)
+{
+	ck_assert_int_eq(setns(ns_a, CLONE_NEWNET), 0);
+}
+
+/** labns_pair() - A with up0 10.9.0.1, B with w0 10.9.0.2, joined by a veth;
+ * the process is in A. False if not allowed
+ */
+static inline int labns_pair(void)
+{
+	char command[200];
+
+	if (!netns_enter())
+		return 0;
+	ns_b = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	ck_assert(netns_enter());
+	ns_a = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	snprintf(command, sizeof(command), "ip link add up0 type veth "
+		 "peer name w0 netns /proc/%d/fd/%d", getpid(), ns_b);
+	must(command);
+	must("ip address add 10.9.0.1/24 dev up0 && ip link set up0 up");
+	in_b();
+	must("ip address add 10.9.0.2/24 dev w0 && ip link set w0 up");
+	in_a();
 	return 1;
 }
 

@@ -9,12 +9,10 @@
  * Both are namespaces without a name: they end with the test's process. The
  * far end's TCP is B's kernel, ours is written out in the test.
  */
-#include <fcntl.h>
 #include <linux/if_ether.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "core/csum.h"
 #include "core/xlat.h"
@@ -30,52 +28,16 @@ enum { OURS = 0x0a090001, PEER = 0x0a090002, OTHER = 0x0a090003 };
 enum { LO = 61000, HI = 65535, PLENTY = 300000 };
 enum mode { MODE_TCX, MODE_CLSACT, MODE_NONE };
 
-static int ns_a, ns_b;
 static uint8_t buf[TUN_BUF];
 static uint8_t data[PLENTY];
 
-static int run(const char *command)
-{
-	return system(command);
-}
-
-static void must(const char *command)
-{
-	if (run(command))
-		ck_abort_msg("%s", command);
-}
-
-static void in_b(void)
-{
-	ck_assert_int_eq(setns(ns_b, CLONE_NEWNET), 0);
-}
-
-static void in_a(void)
-{
-	ck_assert_int_eq(setns(ns_a, CLONE_NEWNET), 0);
-}
-
-/* Make A and B; the process is in A. */
 static bool world(void)
 {
-	char command[200];
 	size_t i;
 
 	for (i = 0; i < sizeof(data); i++)
 		data[i] = (uint8_t)(i * 31 + i / 253);
-	if (!netns_enter())
-		return false;
-	ns_b = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	ck_assert(netns_enter());
-	ns_a = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	snprintf(command, sizeof(command), "ip link add up0 type veth "
-		 "peer name w0 netns /proc/%d/fd/%d", getpid(), ns_b);
-	must(command);
-	must("ip address add 10.9.0.1/24 dev up0 && ip link set up0 up");
-	in_b();
-	must("ip address add 10.9.0.2/24 dev w0 && ip link set w0 up");
-	in_a();
-	return true;
+	return labns_pair();
 }
 
 static int index_of(const char *name)
