@@ -223,28 +223,36 @@ static const struct program list_program = {
 	.examples = "unmap keygen list pki\n",
 };
 
+static void print_cells(const char *name, const char *prefix,
+			const char *ipv4, const char *date, const char *state)
+{
+	printf("%-16s %-26s %-15s %-11s %s\n", name, prefix, ipv4, date, state);
+}
+
 static void print_row(void *to, const struct pki_row *r)
 {
 	char prefix[PREFIX6_TEXT], ipv4[ADDR4_TEXT] = "-", date[DATE_TEXT];
+	bool *has_head = to;
 
-	(void)to;
+	if (!*has_head)
+		print_cells("NAME", "PREFIX", "IPV4", "EXPIRES", "STATE");
+	*has_head = true;
 	if (r->has_ipv4)
 		addr4_format(r->ipv4, ipv4);
-	printf("%-16s %-26s %-15s %-11s %s\n", r->name,
-	       prefix6_format(&r->prefix, prefix), ipv4,
-	       date_format(r->not_after, date),
-	       r->is_revoked ? "revoked" : r->is_expired ? "expired" : "good");
+	print_cells(r->name, prefix6_format(&r->prefix, prefix), ipv4,
+		    date_format(r->not_after, date),
+		    r->is_revoked ? "revoked" :
+		    r->is_expired ? "expired" : "good");
 }
 
 static int list_main(int argc, char **argv)
 {
 	char err[PKI_ERROR_MAX] = "";
 	struct keygen_opts o = { .days = 0 };
+	bool has_head = false;
 
 	opts_parse(&list_program, &o, argc, argv);
-	printf("%-16s %-26s %-15s %-11s %s\n", "NAME", "PREFIX", "IPV4",
-	       "EXPIRES", "STATE");
-	return finish(pki_list(argv[1], print_row, NULL, err), err);
+	return finish(pki_list(argv[1], print_row, &has_head, err), err);
 }
 
 /* ---- renew, revoke ------------------------------------------------------- */
