@@ -112,7 +112,7 @@ $(B)/unmap.bin: $(OBJS)
 	$(Q)$(MUSL_CC) $(CFLAGS) $(LDFLAGS) -o $@ $(OBJS) $(BEARSSL)
 
 $(BIN): $(B)/unmap.bin
-	@cp $< $@
+	@cp --remove-destination $< $@
 
 # ---- tests ------------------------------------------------------------------
 
@@ -143,9 +143,9 @@ lint:
 	@B=$(B) tests/lint.sh
 
 gates: $(OBJS)
-	@tests/layers.sh
-	@tests/pure.sh $(filter $(B)/obj/core/%,$(OBJS))
-	@tests/style.sh
+	@bad=0; tests/layers.sh || bad=1; \
+	tests/pure.sh $(filter $(B)/obj/core/%,$(OBJS)) || bad=1; \
+	tests/style.sh || bad=1; exit $$bad
 
 check: deps
 	@B=$(B) UNMAP=$(abspath $(BIN)) tests/check.sh
