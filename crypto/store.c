@@ -442,7 +442,7 @@ int store_create(struct store *s, const char *dir,
 				  "%s exists already and is not overwritten: choose another DIR",
 				  s->dir);
 	memcpy(s->dir + strlen(s->dir), ".XXXXXX", 8);
-	if (!mkdtemp(s->dir)) {
+	if (!mkdtemp(s->dir) || chmod(s->dir, 0700) < 0) {
 		code = code_of(errno) == EX_NOPERM ? EX_NOPERM : EX_CANTCREAT;
 		return store_fail(err, code, "cannot make %s: %s", dir,
 				  strerror(errno));
