@@ -22,9 +22,8 @@
  * 5 ms and 100 ms would take this for a standing queue, so both are larger by
  * the size of such a stop.
  *
- * Memory: chunks of 256 bytes in a free list; a packet is a chain of them and is
- * known by its first. What is kept about a packet stands in that first chunk.
- * Cap counts whole chunks, so small packets are dearer than their bytes and
+ * Memory: chunks of 256 bytes in a free list; a packet is a chain of them,
+ * known by its first, in which stands what is kept about the packet. Cap counts whole chunks, so small packets are dearer than their bytes and
  * what is held never exceeds cap. Full: the head of the flow that holds most is
  * dropped until the new packet fits; the oldest packet is the one whose loss
  * the sender learns of soonest. So a flood costs its own flow.

@@ -18,7 +18,7 @@ struct relayq;	/* opaque: relayq_bytes() of caller's memory */
 
 /** relayq_bytes() - Memory for a queue that holds @cap bytes of packets */
 size_t relayq_bytes(size_t cap);
-/** relayq_init() - @memory: relayq_bytes(@cap) bytes, aligned as malloc() does */
+/** relayq_init() - @memory: relayq_bytes(@cap) bytes, aligned as by malloc() */
 struct relayq *relayq_init(void *memory, size_t cap);
 /** relayq_put() - Queue a packet (@head then @body) of @flow (a hash); what had
  * to be dropped for it is counted. Packets over 2048 bytes are refused

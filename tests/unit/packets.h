@@ -12,6 +12,12 @@
 #include "core/bytes.h"
 #include "core/pkt.h"
 
+/* libcheck notes each ck_assert in a file: too slow for the inside of loops. */
+#define test_assert(x) do {						\
+	if (!(x))							\
+		ck_abort_msg("%s", #x);					\
+} while (0)
+
 /* splitmix64 */
 static inline uint64_t test_rand(uint64_t *seed)
 {

@@ -201,22 +201,23 @@ START_TEST(prefix_relations)
 
 		test_fill(&seed, a.b, 16);
 		p = (struct prefix6){ prefix6_mask(&a, len), len };
-		ck_assert(slow_same(&a, &p.addr, len));
+		test_assert(slow_same(&a, &p.addr, len));
 		for (b = a, n = len; n < 128; n++)
 			b.b[n / 8] &= (uint8_t)~(0x80 >> n % 8);
-		ck_assert(addr6_eq(&b, &p.addr));
-		ck_assert(prefix6_contains(&p, &a));
+		test_assert(addr6_eq(&b, &p.addr));
+		test_assert(prefix6_contains(&p, &a));
 		b = a;
 		bit = (uint8_t)(test_rand(&seed) % 128);
 		b.b[bit / 8] ^= (uint8_t)(0x80 >> bit % 8);
-		ck_assert_int_eq(prefix6_contains(&p, &b), bit >= len);
+		test_assert(prefix6_contains(&p, &b) == (bit >= len));
 		q.len = (uint8_t)(test_rand(&seed) % 129);
 		q.addr = prefix6_mask(&b, q.len);
-		ck_assert_int_eq(prefix6_covers(&p, &q),
-				 len <= q.len && slow_same(&p.addr, &q.addr, len));
+		test_assert(prefix6_covers(&p, &q) ==
+			    (len <= q.len &&
+			     slow_same(&p.addr, &q.addr, len)));
 		p.len = 0;
 		p.addr = zero;
-		ck_assert(prefix6_covers(&p, &q));
+		test_assert(prefix6_covers(&p, &q));
 	}
 }
 END_TEST

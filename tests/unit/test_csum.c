@@ -53,7 +53,7 @@ START_TEST(update_equals_full)
 				continue;
 			j = csum_update((uint16_t)~slow_sum(0, before, 4),
 					csum_sub(new, old));
-			ck_assert_uint_eq(j, (uint16_t)~slow_sum(0, after, 4));
+			test_assert(j == (uint16_t)~slow_sum(0, after, 4));
 		}
 	}
 }

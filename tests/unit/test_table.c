@@ -24,15 +24,16 @@ static void compare(const struct table *t, const struct model *m,
 	uint32_t i;
 
 	for (i = table_first(t, hash); i != NONE; i = table_next(t, i)) {
-		ck_assert_uint_lt(i, CAP);
-		ck_assert(!seen[i]);
-		ck_assert(m->in[i]);
-		ck_assert_uint_eq(m->hash[i], hash);
+		test_assert(i < CAP);
+		test_assert(!seen[i]);
+		test_assert(m->in[i]);
+		test_assert(m->hash[i] == hash);
 		seen[i] = true;
 	}
 	for (i = 0; i < CAP; i++)
-		ck_assert_int_eq(seen[i], m->in[i] && m->hash[i] == hash);
-	ck_assert_uint_eq(t->count, m->count);
+		test_assert(seen[i] ==
+			    (m->in[i] && m->hash[i] == hash));
+	test_assert(t->count == m->count);
 }
 
 START_TEST(against_model)

@@ -32,16 +32,16 @@ static void expire_all(msec now)
 	int i;
 
 	while ((o = wheel_expire(&w, now)) != NONE) {
-		ck_assert_uint_lt(o, CAP);
-		ck_assert_uint_le(due[o], now);
-		ck_assert_uint_eq(wheel_due(&w, o), NEVER);
+		test_assert(o < CAP);
+		test_assert(due[o] <= now);
+		test_assert(wheel_due(&w, o) == NEVER);
 		due[o] = NEVER;
-		ck_assert_uint_le(++fired, CAP);
+		test_assert(++fired <= CAP);
 	}
 	for (i = 0; i < CAP; i++) {
-		ck_assert_uint_eq(wheel_due(&w, (uint32_t)i), due[i]);
+		test_assert(wheel_due(&w, (uint32_t)i) == due[i]);
 		if (due[i] != NEVER)
-			ck_assert_uint_gt(due[i] + WHEEL_TICK_MS, now);
+			test_assert(due[i] + WHEEL_TICK_MS > now);
 	}
 }
 
@@ -53,12 +53,12 @@ static void check_deadline(msec now)
 	msec first = first_due(), deadline = wheel_deadline(&w);
 
 	if (first == NEVER) {
-		ck_assert_uint_eq(deadline, NEVER);
+		test_assert(deadline == NEVER);
 		return;
 	}
 	if (first < now)
 		first = now;
-	ck_assert(deadline < NEVER && (deadline <= first ||
+	test_assert(deadline < NEVER && (deadline <= first ||
 				       deadline - first < WHEEL_TICK_MS));
 }
 
