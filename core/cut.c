@@ -117,10 +117,10 @@ static void complete_csum(const struct cut *c, uint8_t *head, struct span body)
 	uint8_t *check = head + o->csum_start + o->csum_offset;
 	uint16_t sum = csum_bytes(0, head + c->l4, c->hdr - c->l4);
 
-	sum = (uint16_t)~csum_bytes(sum, body.at, body.len);
-	if (!sum && o->csum_offset == UDP_CSUM_AT)
-		sum = 0xffff;
-	put16(check, sum);
+	sum = csum_bytes(sum, body.at, body.len);
+	if (sum == 0xffff && o->csum_offset == UDP_CSUM_AT)
+		sum = 0;	/* a UDP checksum of 0 goes as 0xffff */
+	put16(check, (uint16_t)~sum);
 }
 
 /* Headers of the piece of @body in @head */

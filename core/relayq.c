@@ -23,10 +23,11 @@
  * the size of such a stop.
  *
  * Memory: chunks of 256 bytes in a free list; a packet is a chain of them,
- * known by its first, in which stands what is kept about the packet. Cap counts whole chunks, so small packets are dearer than their bytes and
- * what is held never exceeds cap. Full: the head of the flow that holds most is
- * dropped until the new packet fits; the oldest packet is the one whose loss
- * the sender learns of soonest. So a flood costs its own flow.
+ * known by its first, in which stands what is kept about the packet. Cap counts
+ * whole chunks, so small packets are dearer than their bytes and what is held
+ * never exceeds cap. Full: the head of the flow that holds most is dropped until
+ * the new packet fits; the oldest packet is the one whose loss the sender learns
+ * of soonest. So a flood costs its own flow.
  *
  * Invariants: every chunk is in the free list or in one packet's chain; a flow
  * is on a list if it has packets (and for one round afterwards); its bytes are
