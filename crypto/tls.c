@@ -64,11 +64,14 @@ static const struct reason reasons[] = {
 #define PEER_ERROR(code, alert, text) \
 	{ code, ALERT_##alert, { "the hub's " text, "the edge's " text } },
 #define ERROR(code, alert, text) { code, ALERT_##alert, { text, text } },
+#define SENT(number, text) \
+	{ BR_ERR_SEND_FATAL_ALERT + ALERT_##number, 0, { text, text } },
 #define ALERT(number, edge, hub) \
 	{ BR_ERR_RECV_FATAL_ALERT + ALERT_##number, 0, { edge, hub } },
 #include "crypto/errors.def"
 #undef PEER_ERROR
 #undef ERROR
+#undef SENT
 #undef ALERT
 };
 

@@ -2,8 +2,13 @@
  *
  * test_tls.c - edge and hub against each other in memory
  */
+#include <arpa/inet.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "crypto/pem.h"
 #include "crypto/random.h"
 #include "crypto/tls.h"
 #include "tests/unit/pki_fixture.h"
@@ -400,6 +405,117 @@ START_TEST(garbage)
 }
 END_TEST
 
+/* ---- openssl on the other side ------------------------------------------- */
+
+static void put_file(const char *path, const struct bundle *b)
+{
+	static uint8_t text[BUNDLE_FILE_MAX];
+	struct writer w = writer_of(text, sizeof(text));
+	FILE *f = fopen(path, "w");
+
+	if (b)
+		bundle_write(&w, b);
+	else
+		pem_write(&w, "CERTIFICATE", (struct span){ ca.der, ca.len });
+	ck_assert(f && fwrite(text, 1, w.len, f) == w.len);
+	fclose(f);
+}
+
+/* Serve one connection; gives the first data that came, or why it ended */
+static void serve(int listener, char *said, size_t cap)
+{
+	int fd = accept(listener, NULL, NULL);
+	const uint8_t *out;
+	size_t len, room;
+	ssize_t n;
+
+	ck_assert(fd >= 0 && tls_server_start(&server, &hub, &revoked));
+	snprintf(said, cap, "end of file");
+	while (!(tls_state(&server) & (TLS_CLOSED | TLS_APP_IN))) {
+		if (tls_state(&server) & TLS_NET_OUT) {
+			out = tls_net_out(&server, &len);
+			n = write(fd, out, len);
+			ck_assert_int_gt(n, 0);
+			tls_net_out_done(&server, (size_t)n);
+			continue;
+		}
+		uint8_t *in = tls_net_in(&server, &room);
+
+		n = read(fd, in, room);
+		if (n <= 0)
+			break;
+		tls_net_in_done(&server, (size_t)n);
+	}
+	out = tls_app_in(&server, &len);
+	if (out)
+		snprintf(said, cap, "%.*s", (int)len, (const char *)out);
+	else if (tls_state(&server) & TLS_CLOSED)
+		snprintf(said, cap, "%s", tls_error(&server));
+	close(fd);
+}
+
+struct openssl_row {
+	const char *options;	/* of s_client */
+	const char *want;	/* data or error at the hub */
+};
+
+static const struct openssl_row openssl_rows[] = {
+	{ "-cert alice.pem -key alice.pem", "hello" },
+	{ "-cert alice.pem -key alice.pem -cipher ECDHE-ECDSA-CHACHA20-POLY1305",
+	  "hello" },
+	{ "-cert alice.pem -key alice.pem -cipher ECDHE-ECDSA-AES128-GCM-SHA256",
+	  "hello" },
+	{ "-cert alice.pem -key alice.pem -cipher ECDHE-ECDSA-AES128-SHA",
+	  "no cipher suite in common" },
+	{ "-cert alice.pem -key alice.pem -tls1_1 -cipher ALL@SECLEVEL=0",
+	  "the other side does not speak TLS 1.2" },
+	{ "", "side sent no certificate" },
+	{ "-cert hub.pem -key hub.pem", "certificate is the hub's" },
+	{ "-cert other.pem -key other.pem", "is from another CA" },
+};
+
+START_TEST(openssl_s_client)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET };
+	char dir[] = "/tmp/unmap-test-tls.XXXXXX", path[64], said[200];
+	int listener = socket(AF_INET, SOCK_STREAM, 0), status;
+	socklen_t len = sizeof(sa);
+	struct bundle other;
+	char command[512];
+	pid_t child;
+
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	fixture_bundle(&other, &other_ca, "alice");
+	snprintf(path, sizeof(path), "%s/other.pem", dir);
+	put_file(path, &other);
+	snprintf(path, sizeof(path), "%s/alice.pem", dir);
+	put_file(path, &alice);
+	snprintf(path, sizeof(path), "%s/hub.pem", dir);
+	put_file(path, &hub);
+	snprintf(path, sizeof(path), "%s/ca.crt", dir);
+	put_file(path, NULL);
+	sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	ck_assert(!bind(listener, (struct sockaddr *)&sa, sizeof(sa)));
+	ck_assert(!listen(listener, 1));
+	ck_assert(!getsockname(listener, (struct sockaddr *)&sa, &len));
+
+	snprintf(command, sizeof(command),
+		 "cd %s && { echo hello; sleep 0.3; } | timeout 10 openssl s_client"
+		 " -connect 127.0.0.1:%u -CAfile ca.crt -verify_return_error"
+		 " -verify_hostname hub.unmap.invalid -quiet %s >/dev/null 2>&1",
+		 dir, ntohs(sa.sin_port), openssl_rows[_i].options);
+	child = fork();
+	if (!child)
+		_exit(system(command) != 0);
+	serve(listener, said, sizeof(said));
+	waitpid(child, &status, 0);
+	ck_assert_msg(strstr(said, openssl_rows[_i].want), "hub: %s", said);
+	snprintf(command, sizeof(command), "rm -rf %s", dir);
+	ck_assert_int_eq(system(command), 0);
+	close(listener);
+}
+END_TEST
+
 START_TEST(memory_of_one)
 {
 	ck_assert_uint_le(sizeof(struct tls), 36 * 1024);
@@ -431,6 +547,8 @@ int main(void)
 	tcase_add_test(t, bad_ca_is_no_start);
 	tcase_add_test(t, altered_on_the_way);
 	tcase_add_loop_test(t, garbage, 0, 30);
+	tcase_add_loop_test(t, openssl_s_client, 0,
+			    sizeof(openssl_rows) / sizeof(openssl_rows[0]));
 	tcase_add_test(t, memory_of_one);
 	suite_add_tcase(s, t);
 	return fixture_run(s);
