@@ -11,6 +11,8 @@ latency COUNT FROM TO PORT [FROM TO PORT]
                                  interleaved; median of each
 hold ADDRESS PORT COUNT          open so many TCP connections, one byte each
                                  way, then wait to be ended
+late ADDRESS PORT SECONDS        one TCP connection, idle for so long between
+                                 one line and another
 stream ADDRESS PORT SECONDS      one TCP connection, a line to and fro ten
                                  times a second; every line must come back
 """
@@ -244,8 +246,20 @@ def stream(address, port, seconds):
     print(f'{n} lines, longest wait {longest:.3f} s')
 
 
+def late(address, port, seconds):
+    s = connect('-', address, port)
+    s.settimeout(20)
+    for line in (b'early\n', b'late\n'):
+        s.sendall(line)
+        if s.recv(100) != line:
+            sys.exit('wrong answer')
+        if line == b'early\n':
+            time.sleep(float(seconds))
+    print('answered after idling')
+
+
 def main():
-    todo = {f.__name__: f for f in (dns, echo, udp, latency, hold, stream)}
+    todo = {f.__name__: f for f in (dns, echo, udp, latency, hold, late, stream)}
     if len(sys.argv) < 2 or sys.argv[1] not in todo:
         sys.exit(__doc__)
     try:
