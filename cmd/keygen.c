@@ -422,9 +422,7 @@ static int show_main(int argc, char **argv)
 		show_bundle(&b);
 		bundle_wipe(&b);
 	} else if (!show_other(argv[1])) {
-		return finish(strncmp(err, "cannot read", 11) ? EX_DATAERR :
-								EX_NOINPUT,
-			      err);
+		return finish(bundle_code(err), err);
 	}
 	return finish(EX_OK, err);
 }

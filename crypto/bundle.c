@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -323,6 +324,8 @@ long file_read(int dir, const char *path, uint8_t *to, size_t cap)
 	return len;
 }
 
+#define CANNOT_READ "cannot read "
+
 static const char *cure(int error)
 {
 	if (error == ENOENT)
@@ -346,11 +349,17 @@ bool bundle_read(struct bundle *b, const char *path,
 	len = file_read(AT_FDCWD, path, text, BUNDLE_FILE_MAX);
 	ok = len >= 0 ? bundle_parse(b, (struct span){ text, (size_t)len },
 				     path, err) :
-			fail(err, "cannot read %s: %s: %s", path,
+			fail(err, CANNOT_READ "%s: %s: %s", path,
 			     strerror(errno), cure(errno));
 	explicit_bzero(text, BUNDLE_FILE_MAX);
 	free(text);
 	return ok;
+}
+
+int bundle_code(const char *err)
+{
+	return strncmp(err, CANNOT_READ, strlen(CANNOT_READ)) ? EX_DATAERR :
+								EX_NOINPUT;
 }
 
 bool bundle_load(struct bundle *b, const char *path,

@@ -48,6 +48,10 @@ bool bundle_load(struct bundle *b, const char *path,
 /** bundle_read() - The same, but one that has expired is fine */
 bool bundle_read(struct bundle *b, const char *path,
 		 char err[static BUNDLE_ERROR_MAX]);
+/** bundle_code() - Code of sysexits(3) for a sentence of these functions:
+ * EX_NOINPUT if the file cannot be read, else EX_DATAERR
+ */
+int bundle_code(const char *err);
 /** bundle_parse() - The same from memory; @path is for the sentence only */
 bool bundle_parse(struct bundle *b, struct span text, const char *path,
 		  char err[static BUNDLE_ERROR_MAX]);

@@ -234,7 +234,7 @@ static int bundle_fetch(struct work *k, const char *name, struct bundle *b)
 
 	snprintf(path, sizeof(path), "%s/%s.pem", k->store.dir, name);
 	if (!bundle_read(b, path, why))
-		return store_fail(k->store.err, EX_NOINPUT, "%s", why);
+		return store_fail(k->store.err, bundle_code(why), "%s", why);
 	if (strcmp(b->id.name, name))
 		return store_fail(k->store.err, EX_DATAERR,
 				  "%s is the bundle of %s: put the right one there",

@@ -334,6 +334,28 @@ int store_issue(struct store *s, const struct store_row *row, struct span text,
 	return rename_temporary(s, pending, file, how);
 }
 
+/* May the bundle take this name? If it is nobody's, or it is the same owner's
+ * older one: the same key.
+ */
+static bool may_replace(struct store *s, const char *file,
+			const struct bundle *b)
+{
+	char path[STORE_NAME_MAX + 4096], why[BUNDLE_ERROR_MAX];
+	struct bundle *old;
+	bool ok;
+
+	if (!store_has(s, file))
+		return true;
+	old = malloc(sizeof(*old));
+	snprintf(path, sizeof(path), "%s/%s", s->dir, file);
+	ok = old && bundle_read(old, path, why) &&
+	     !memcmp(&old->key, &b->key, sizeof(old->key));
+	if (old)
+		bundle_wipe(old);
+	free(old);
+	return ok;
+}
+
 /* A bundle that was written but has not got its name: does the index know it? */
 static void finish_one(struct store *s, const char *pending, struct bundle *b)
 {
@@ -345,7 +367,8 @@ static void finish_one(struct store *s, const char *pending, struct bundle *b)
 	if (bundle_read(b, path, why)) {
 		row = store_find(s, b->id.name);
 		snprintf(file, sizeof(file), "%s.pem", b->id.name);
-		if (row && !memcmp(row->serial, b->id.serial, CERT_SERIAL_LEN))
+		if (row && may_replace(s, file, b) &&
+		    !memcmp(row->serial, b->id.serial, CERT_SERIAL_LEN))
 			renameat(s->fd, pending, s->fd, file);
 		bundle_wipe(b);
 	}

@@ -241,7 +241,7 @@ has foreign-kept "$pki/dora.pem" mine
 # Damage is told, and nothing is made on top of it.
 cp -r "$work/open" "$work/bad"
 sed -i '/END CERT/d' "$work/bad/hub.pem"
-refuse damaged-hub 66 "truncated" keygen edge "$work/bad" x
+refuse damaged-hub 65 "truncated" keygen edge "$work/bad" x
 cp -r "$work/open" "$work/bad2"
 cp "$pki/ca.key" "$work/bad2/ca.key"
 refuse swapped-ca 65 "does not belong" keygen edge "$work/bad2" x

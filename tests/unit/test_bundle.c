@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "crypto/pem.h"
@@ -320,6 +321,9 @@ START_TEST(load_nothing)
 		      "says: %s", err);
 	ck_assert(!bundle_load(&got, "/tmp", err));
 	ck_assert_msg(strstr(err, strerror(EISDIR)), "says: %s", err);
+	ck_assert_int_eq(bundle_code(err), EX_NOINPUT);
+	ck_assert(!bundle_load(&got, "/etc/passwd", err));
+	ck_assert_int_eq(bundle_code(err), EX_DATAERR);
 }
 END_TEST
 

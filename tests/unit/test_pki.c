@@ -343,6 +343,40 @@ START_TEST(stopped_before_the_index)
 }
 END_TEST
 
+/* The same, but somebody put another file there: it stays. */
+START_TEST(stopped_and_taken)
+{
+	ck_assert(!init("2001:db8:100::/48"));
+	edge_gets("a", NULL, "2001:db8:100:1::/64");
+	ck_assert(!rename(in_dir("a.pem"), in_dir(".new-a.pem")));
+	copy_file(in_dir("ca.crt"), in_dir("a.pem"));
+	edge_gets("b", NULL, "2001:db8:100:2::/64");
+	ck_assert(!bundle_read(&(struct bundle){ .hub_count = 0 },
+			       in_dir("a.pem"), err));
+	ck_assert_int_eq(access(in_dir(".new-a.pem"), F_OK), -1);
+}
+END_TEST
+
+/* Stopped while renewing: the newer one takes the older one's place. */
+START_TEST(stopped_while_renewing)
+{
+	struct bundle old, new;
+	int64_t end;
+
+	ck_assert(!init("2001:db8:100::/48"));
+	edge_gets("a", NULL, "2001:db8:100:1::/64");
+	copy_file(in_dir("a.pem"), in_dir("old"));
+	ck_assert(!pki_renew(dir, "a", 100, &end, err));
+	ck_assert(!rename(in_dir("a.pem"), in_dir(".new-a.pem")));
+	ck_assert(!rename(in_dir("old"), in_dir("a.pem")));
+	ck_assert(bundle_load(&old, in_dir("a.pem"), err));
+	edge_gets("b", NULL, "2001:db8:100:2::/64");
+	ck_assert(bundle_load(&new, in_dir("a.pem"), err));
+	ck_assert_int_eq(new.id.not_after, end);
+	ck_assert_int_lt(old.id.not_after, end);
+}
+END_TEST
+
 /* Half a file under a temporary name is nobody's */
 START_TEST(stopped_in_a_file)
 {
@@ -481,6 +515,8 @@ int main(void)
 	tcase_add_test(t, listing);
 	tcase_add_test(t, stopped_before_the_name);
 	tcase_add_test(t, stopped_before_the_index);
+	tcase_add_test(t, stopped_and_taken);
+	tcase_add_test(t, stopped_while_renewing);
 	tcase_add_test(t, stopped_in_a_file);
 	tcase_add_test(t, killed_at_any_moment);
 	tcase_add_test(t, several_at_once);
