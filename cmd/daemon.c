@@ -1,0 +1,548 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * daemon.c - one turn of a running edge or hub
+ *
+ * Theory of operation
+ * ===================
+ * One thread. A turn: wait for descriptors until the earliest deadline; hand
+ * what came to the engine; drain its outbox; send what was collected; pump the
+ * connections that got something to send. Input is taken in bounded batches,
+ * the inner TUN first, so that a flood from outside cannot starve the inside.
+ *
+ * The outbox is drained after each frame of a TUN (its entries point into the
+ * one buffer of that TUN) and after each message, but datagrams are collected
+ * in send[] until the turn ends or the buffer they point into is used again:
+ * neighbours leave as one train.
+ *
+ * Nothing is allocated after daemon_init(); a connection's memory is a place
+ * in an array that the kernel backs with pages when it is touched.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "cmd/daemon.h"
+#include "cmd/notify.h"
+#include "core/drop.h"
+#include "core/wire.h"
+#include "crypto/random.h"
+#include "net/rtnl.h"
+
+enum { TUN_READS = 32, UDP_READS = 2, OUTER_MTU = 65535 };
+
+_Static_assert((int)CAPTURE_PUNCH_KIND == (int)TAG_PUNCH,
+	       "capture knows a punch by its tag");
+_Static_assert((int)CAPTURE_PUNCH_BYTES <= (int)WIRE_PUNCH,
+	       "capture lets whole punches through");
+
+/* -- memory ------------------------------------------------------------------- */
+
+static void *pages(size_t len)
+{
+	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED)
+		die(EX_OSERR, "no memory for %zu MB of tables: %s",
+		    len >> 20, strerror(errno));
+	return p;
+}
+
+/* -- output --------------------------------------------------------------------- */
+
+static void flush_udp(struct daemon *d)
+{
+	size_t at = 0;
+
+	while (at < d->send_count) {
+		unsigned n = d->send_udp[at];
+		size_t end = at;
+		int done;
+
+		while (end < d->send_count && d->send_udp[end] == n)
+			end++;
+		done = d->udp[n].open ?
+		       udp_send(&d->udp[n].udp, d->send + at, end - at) : -1;
+		if (done < (int)(end - at)) /* full: the network drops */
+			d->socket_lost += end - at - (done > 0 ? (size_t)done :
+					  0);
+		at = end;
+	}
+	d->send_count = 0;
+}
+
+static unsigned udp_for(const struct daemon *d, struct taddr4 local)
+{
+	for (unsigned n = 0; n < d->udp_count; n++)
+		if (d->udp[n].open && d->udp[n].at.port == local.port &&
+		    (!d->udp[n].at.addr || d->udp[n].at.addr == local.addr))
+			return n;
+	return 0;
+}
+
+static void put_datagram(struct daemon *d, const struct out *o)
+{
+	if (d->send_count == DAEMON_SEND)
+		flush_udp(d);
+	d->send_udp[d->send_count] = udp_for(d, o->local);
+	d->send[d->send_count++] = (struct datagram){ .to = o->to,
+		.local = o->local.addr, .tos = o->tos, .head = o->head,
+		.body = o->body };
+}
+
+static void flush_latch(struct daemon *d)
+{
+	if (d->latch_count && d->uplink.up)
+		capture_latch_many(&d->uplink.capture, d->latch,
+				   d->latch_count, d->latch_add);
+	d->latch_count = 0;
+}
+
+static void put_latch(struct daemon *d, const struct out *o)
+{
+	if (d->latch_count == DAEMON_LATCH || d->latch_add != o->on)
+		flush_latch(d);
+	d->latch_add = o->on;
+	d->latch[d->latch_count++] = (struct capture_key){ o->proto, o->local,
+		o->to };
+}
+
+static void put_tun(struct daemon *d, const struct tun_dev *t,
+		    const struct out *o)
+{
+	if (tun_write(t->watch.fd, &o->off, o->head, o->body))
+		d->tun_lost++;
+}
+
+static void put_note(struct daemon *d, const struct out *o)
+{
+	char seen[TADDR4_TEXT], prefix[PREFIX6_TEXT];
+	struct link_status s = { .name = "?" };
+	bool bad = o->note == NOTE_CLONED || o->note == NOTE_BAD_PEER;
+
+	if (o->link != NONE)
+		engine_link(d->engine, o->link, &s);
+	log_limited(bad ? LEVEL_WARN : LEVEL_INFO,
+		    "%s peer=%s prefix=%s outside=%s mtu=%u",
+		    engine_note_text(o->note), s.name,
+		    prefix6_format(&s.prefix, prefix),
+		    taddr4_format(s.seen, seen), s.mtu);
+}
+
+static void put(struct daemon *d, const struct out *o)
+{
+	struct conn *c = o->conn < d->conf.conns ? &d->conn[o->conn] : NULL;
+
+	switch (o->kind) {
+	case OUT_INNER: put_tun(d, &d->inner, o); break;
+	case OUT_OUTER: put_tun(d, &d->outer, o); break;
+	case OUT_DATAGRAM: put_datagram(d, o); break;
+	case OUT_MESSAGE: conn_send(c, o->head); break;
+	case OUT_RELAY:
+		conn_relay(c, o->flow, o->head, o->body, loop_now());
+		break;
+	case OUT_CLOSE: conn_finish(c); break;
+	case OUT_LATCH: put_latch(d, o); break;
+	case OUT_NOTE: put_note(d, o); break;
+	case OUT_BENCH: answer_bench(d, o->link, o->head); break;
+	case OUT_WANT_RELAY:
+	case OUT_RECONNECT:
+	case OUT_ROUTE: d->ops->out(d, o); break;
+	case OUT_KIND_COUNT: break;
+	}
+}
+
+void daemon_drain(struct daemon *d)
+{
+	const struct out *o;
+
+	while ((o = engine_next(d->engine)))
+		put(d, o);
+	flush_udp(d);
+	flush_latch(d);
+}
+
+/* -- input ------------------------------------------------------------------------- */
+
+static void inner_ready(struct watch *w, uint32_t events)
+{
+	struct tun_dev *t = container_of_watch(w, struct tun_dev, watch);
+	struct frame f;
+
+	(void)events;
+	for (int i = 0; i < TUN_READS; i++) {
+		if (tun_read(w->fd, t->buf, TUN_BUF, &f) != 1)
+			return;
+		engine_inner(t->d->engine, &f, loop_now());
+		daemon_drain(t->d);
+	}
+}
+
+static void outer_ready(struct watch *w, uint32_t events)
+{
+	struct tun_dev *t = container_of_watch(w, struct tun_dev, watch);
+	struct frame f;
+
+	(void)events;
+	for (int i = 0; i < TUN_READS; i++) {
+		if (tun_read(w->fd, t->buf, TUN_BUF, &f) != 1)
+			return;
+		engine_outer(t->d->engine, &f, loop_now());
+		daemon_drain(t->d);
+	}
+}
+
+static void udp_ready(struct watch *w, uint32_t events)
+{
+	struct udp_dev *u = container_of_watch(w, struct udp_dev, watch);
+	struct daemon *d = u->d;
+	struct udp_batch *b = d->batch;
+
+	(void)events;
+	for (int i = 0; i < UDP_READS; i++) {
+		if (udp_recv(&u->udp, b) <= 0)
+			return;
+		for (size_t n = 0; n < b->count; n++) {
+			struct engine_datagram in = {
+				.from = b->d[n].from,
+				.local = { b->d[n].local, u->at.port },
+				.tos = b->d[n].tos, .bytes = b->d[n].body };
+
+			engine_datagram(d->engine, &in, loop_now());
+			if (n % 16 == 15)
+				daemon_drain(d);
+		}
+		daemon_drain(d);
+	}
+}
+
+/* -- connections ---------------------------------------------------------------------- */
+
+static void on_open(struct conn *c, void *arg)
+{
+	struct daemon *d = arg;
+
+	d->ops->conn_open(d, c);
+	daemon_drain(d);
+}
+
+static bool on_message(struct conn *c, struct span msg, void *arg)
+{
+	struct daemon *d = arg;
+
+	if (c->told) {
+		engine_message(d->engine, c->id, msg, loop_now());
+		daemon_drain(d);
+	}
+	return true;
+}
+
+static void on_gone(struct conn *c, const char *why, void *arg)
+{
+	struct daemon *d = arg;
+
+	if (c->told)
+		engine_conn_closed(d->engine, c->id, loop_now());
+	c->told = false;
+	d->ops->conn_gone(d, c, why);
+	daemon_drain(d);
+}
+
+static const struct conn_ops conn_ops = { on_open, on_message, on_gone };
+
+struct conn *daemon_conn(struct daemon *d)
+{
+	for (uint32_t n = 0; n < d->conf.conns; n++) {
+		struct conn *c = &d->conn[n];
+
+		if (c->used)
+			continue;
+		c->id = n;
+		c->told = false;
+		if (n >= d->max_conn)
+			d->max_conn = n + 1;
+		return c;
+	}
+	return NULL;
+}
+
+struct conn_start daemon_conn_start(struct daemon *d, int fd,
+				    struct taddr4 peer, enum conn_kind kind)
+{
+	return (struct conn_start){ .loop = &d->loop, .ops = &conn_ops,
+		.arg = d, .fd = fd, .peer = peer, .kind = kind };
+}
+
+void daemon_engine_open(struct daemon *d, struct conn *c)
+{
+	const struct identity *id = tls_peer(&c->tls);
+	struct engine_peer peer = { .prefix = id->prefix };
+
+	_Static_assert(sizeof(peer.name) >= sizeof(id->name), "names fit");
+	memcpy(peer.name, id->name, sizeof(id->name));
+	c->relayq = relayq_init((uint8_t *)d->relay_memory +
+				c->id * conn_relayq_bytes(), CONN_RELAY_BYTES);
+	c->told = true;
+	engine_conn_open(d->engine, c->id, &peer, c->kind, loop_now());
+}
+
+/* Connections that got something to send, and handshakes that take too long. */
+static void pump_all(struct daemon *d, msec now)
+{
+	for (uint32_t n = 0; n < d->max_conn; n++) {
+		struct conn *c = &d->conn[n];
+
+		if (!c->used)
+			continue;
+		if (!c->open && now > c->since + CONN_SHAKE_MS) {
+			conn_abort(c);
+			d->ops->conn_gone(d, c, "no answer in time");
+		} else if (c->dirty) {
+			conn_pump(c);
+		}
+	}
+	while (d->max_conn && !d->conn[d->max_conn - 1].used)
+		d->max_conn--;
+}
+
+/* -- uplink ----------------------------------------------------------------------------- */
+
+bool daemon_uplink(struct daemon *d, int index, uint32_t addr, uint32_t peer)
+{
+	struct uplink *u = &d->uplink;
+	struct rtnl_link link;
+	struct capture_conf cc = { .uplink = index, .outer = d->outer.index,
+		.addr = addr, .lo = d->conf.port_lo, .hi = d->conf.port_hi,
+		.is_edge = d->conf.role == ROLE_EDGE, .no_bpf = d->no_bpf,
+		.peer_lo = 1, .peer_hi = 65535, .peer = &peer, .peers = 1 };
+	struct output_conf oc = { .outer = d->outer.index, .uplink = index,
+		.no_bpf = d->no_bpf };
+	int err = rtnl_link_get(NULL, index, &link);
+
+	if (u->up) {
+		capture_close(&u->capture);
+		output_close(&u->output);
+		u->up = false;
+	}
+	if (!err)
+		err = output_open(&u->output, &oc);
+	if (!err) {
+		err = capture_open(&u->capture, &cc);
+		if (err)
+			output_close(&u->output);
+	}
+	if (err) {
+		log_error("own carriers are not possible on interface %d: %s",
+			  index, strerror(-err));
+		return false;
+	}
+	u->up = true;
+	u->index = index;
+	u->addr = addr;
+	u->mtu = link.mtu;
+	log_info("uplink interface=%s capture=%s output=%s mtu=%u", link.name,
+		 u->capture.mode, u->output.mode, link.mtu);
+	if (*u->capture.why)
+		log_info("capture: %s", u->capture.why);
+	return true;
+}
+
+int daemon_udp(struct daemon *d, struct taddr4 at)
+{
+	struct udp_conf c = { .at = at };
+	struct udp_dev *u = &d->udp[d->udp_count];
+	int err;
+
+	if (d->udp_count == DAEMON_UDP)
+		return -ENOSPC;
+	err = udp_open(&u->udp, &c);
+	if (err)
+		return err;
+	u->d = d;
+	u->at = at;
+	if (!at.port)
+		sock_local(u->udp.fd, &u->at);
+	u->at.addr = at.addr;
+	u->watch = (struct watch){ .fd = u->udp.fd, .ready = udp_ready };
+	u->open = true;
+	d->udp_count++;
+	return loop_add(&d->loop, &u->watch, EPOLLIN);
+}
+
+void daemon_udp_close(struct daemon *d, unsigned n)
+{
+	if (!d->udp[n].open)
+		return;
+	loop_remove(&d->loop, &d->udp[n].watch);
+	udp_close(&d->udp[n].udp);
+	d->udp[n].open = false;
+	if (n + 1 == d->udp_count)
+		d->udp_count--;
+}
+
+/* -- start ---------------------------------------------------------------------------------- */
+
+static void open_tun(struct daemon *d, struct tun_dev *t, const char *pattern)
+{
+	struct rtnl_link link;
+	int fd = tun_open(pattern, t->name, &t->features);
+
+	if (fd == -ENOENT || fd == -ENODEV)
+		die(EX_UNAVAILABLE, "no /dev/net/tun: load the tun module "
+		    "(modprobe tun), or give it to this container");
+	if (fd == -EPERM || fd == -EACCES)
+		die(EX_NOPERM, "not allowed to make a TUN device: run as root, "
+		    "or with CAP_NET_ADMIN");
+	if (fd < 0)
+		die(EX_OSERR, "cannot make a TUN device: %s", strerror(-fd));
+	t->watch.fd = fd;
+	t->d = d;
+	t->buf = pages(TUN_BUF);
+	if (rtnl_link_get(t->name, 0, &link))
+		die(EX_OSERR, "cannot find the TUN device %s", t->name);
+	t->index = link.index;
+}
+
+void daemon_init(struct daemon *d)
+{
+	int err;
+
+	random_bytes(d->conf.seed, sizeof(d->conf.seed));
+	d->started = loop_now();
+	d->engine = engine_init(pages(engine_bytes(&d->conf)), &d->conf,
+				d->started);
+	d->conn = pages(d->conf.conns * sizeof(*d->conn));
+	d->relay_memory = pages(d->conf.conns * conn_relayq_bytes());
+	d->batch = pages(sizeof(*d->batch));
+	d->batch->buf = pages(UDP_BATCH_BYTES);
+	err = loop_init(&d->loop);
+	if (err)
+		die(EX_OSERR, "cannot start: epoll: %s", strerror(-err));
+	open_tun(d, &d->inner, "unmap%d");
+	open_tun(d, &d->outer, "unmapx%d");
+	d->inner.watch.ready = inner_ready;
+	d->inner.watch.first = true;
+	d->outer.watch.ready = outer_ready;
+	err = rtnl_link_mtu(d->outer.index, OUTER_MTU);
+	if (!err)
+		err = rtnl_link_up(d->outer.index, true);
+	if (!err)
+		err = loop_add(&d->loop, &d->inner.watch, EPOLLIN);
+	if (!err)
+		err = loop_add(&d->loop, &d->outer.watch, EPOLLIN);
+	if (err)
+		die(EX_OSERR, "cannot set up %s: %s", d->outer.name,
+		    strerror(-err));
+}
+
+/* -- run -------------------------------------------------------------------------------------- */
+
+static void signal_ready(struct watch *w, uint32_t events)
+{
+	struct daemon *d = container_of_watch(w, struct daemon, signals);
+	int sig;
+
+	(void)events;
+	while ((sig = loop_signals_read(w->fd))) {
+		if (sig == SIGHUP)
+			d->ops->reload(d);
+		else if (sig != SIGCHLD)
+			d->stopping = true;
+	}
+}
+
+static void monitor_ready(struct watch *w, uint32_t events)
+{
+	struct daemon *d = container_of_watch(w, struct daemon, monitor);
+	struct rtnl_event ev[32];
+	bool any = false;
+
+	(void)events;
+	while (rtnl_monitor_read(w->fd, ev, 32) > 0)
+		any = true;
+	if (any)
+		d->ops->changed(d);
+}
+
+static void open_watches(struct daemon *d)
+{
+	static const struct local_ops local_ops = { answer_request,
+		answer_gone };
+	int err;
+
+	d->signals = (struct watch){ .fd = loop_signals_open(),
+		.ready = signal_ready };
+	d->monitor = (struct watch){ .fd = rtnl_monitor_open(),
+		.ready = monitor_ready };
+	if (d->signals.fd < 0 || d->monitor.fd < 0 ||
+	    loop_add(&d->loop, &d->signals, EPOLLIN) ||
+	    loop_add(&d->loop, &d->monitor, EPOLLIN))
+		die(EX_OSERR, "cannot start: out of descriptors");
+	err = local_open(&d->local, d->name);
+	if (!err)
+		err = local_serve(&d->local, &d->loop, &local_ops, d);
+	if (err)
+		log_warn("no local socket, so no `unmap status`: %s",
+			 strerror(-err));
+}
+
+static msec earliest(struct daemon *d, msec now)
+{
+	msec due = engine_deadline(d->engine), own = d->ops->deadline(d);
+	msec local = local_deadline(&d->local);
+
+	if (own < due)
+		due = own;
+	if (local < due)
+		due = local;
+	if (due > now + 1000)
+		due = now + 1000;
+	return due;
+}
+
+static void watchdog(struct daemon *d, msec now)
+{
+	unsigned every = notify_watchdog_ms();
+
+	if (!every || now < d->watchdog)
+		return;
+	d->watchdog = now + every;
+	notify_watchdog();
+}
+
+static void turn(struct daemon *d)
+{
+	msec now = loop_now();
+
+	loop_run_once(&d->loop, loop_timeout(earliest(d, now), now));
+	now = loop_now();
+	engine_tick(d->engine, now);
+	daemon_drain(d);
+	d->ops->tick(d, now);
+	daemon_drain(d);
+	pump_all(d, now);
+	local_tick(&d->local, now);
+	watchdog(d, now);
+}
+
+int daemon_run(struct daemon *d)
+{
+	open_watches(d);
+	notify_ready("running");
+	while (!d->stopping)
+		turn(d);
+	notify_stopping();
+	engine_stop(d->engine, loop_now());
+	daemon_drain(d);
+	pump_all(d, loop_now());
+	local_close(&d->local);
+	if (d->uplink.up) {
+		capture_close(&d->uplink.capture);
+		output_close(&d->uplink.output);
+	}
+	bundle_wipe(&d->bundle);
+	return d->exit_code;
+}

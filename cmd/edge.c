@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * edge.c - the end behind the CGNAT
+ *
+ * Theory of operation
+ * ===================
+ * Dialling. Every hub name of the bundle gives addresses, every address a
+ * target. While there is no control connection, a target is dialled every
+ * RACE_MS, so that several ports and addresses race; the first whose handshake
+ * completes wins, the others are closed. When all have failed: wait, doubling
+ * from BACKOFF_MS with jitter up to BACKOFF_MOST_MS, and resolve names again.
+ *
+ * The address that control reached is the hub's for shared and own carriers.
+ * The uplink is the interface that the kernel routes it through; it is looked
+ * at again whenever the host's routes or addresses change.
+ *
+ * A relay connection is dialled to the same target when the engine wants one.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd/commands.h"
+#include "cmd/daemon.h"
+#include "cmd/host.h"
+#include "cmd/options.h"
+#include "crypto/random.h"
+#include "net/ra.h"
+#include "net/rtnl.h"
+
+enum {
+	RACE_MS = 250, BACKOFF_MS = 300, BACKOFF_MOST_MS = 30 * 1000,
+	RELAY_RETRY_MS = 1000, TARGETS = 32,
+	EDGE_SESSIONS = 65536, EDGE_OWN = 2048, EDGE_CONTEXTS = 8192,
+	EDGE_BUDGET = 512, EDGE_CONNS = 16, INNER_MTU = 1500,
+	RA_DEAD_MS = 10 * 1000
+};
+
+struct edge {
+	struct edge_opts o;
+	struct taddr4 target[TARGETS];
+	unsigned targets, next, resolving, dialling;
+	msec dial_at, backoff, relay_at, dead_since;
+	struct conn *control;
+	struct taddr4 hub;
+	bool relay_wanted, relay_dialled, ra_alive;
+	struct ra ra[IFCONF_LANS];
+	struct rand rand;
+};
+
+static struct edge *edge_of(const struct daemon *d)
+{
+	return d->own;
+}
+
+static msec jitter(msec wait)
+{
+	uint16_t r;
+
+	random_bytes(&r, sizeof(r));
+	return wait / 2 + wait * r / 65536 / 2;
+}
+
+/* -- dialling ------------------------------------------------------------------ */
+
+static void dial(struct daemon *d, struct taddr4 to, enum conn_kind kind)
+{
+	struct edge *g = edge_of(d);
+	struct conn *c = daemon_conn(d);
+	int fd = c ? tcp_connect(to, 0) : -EMFILE;
+	char text[TADDR4_TEXT];
+	struct conn_start s;
+
+	if (fd < 0) {
+		log_limited(LEVEL_WARN, "cannot connect to the hub at %s: %s",
+			    taddr4_format(to, text), strerror(-fd));
+		return;
+	}
+	s = daemon_conn_start(d, fd, to, kind);
+	s.connecting = true;
+	if (!conn_client(c, &s, &d->bundle))
+		return;
+	if (kind == CONN_CONTROL)
+		g->dialling++;
+	else
+		g->relay_dialled = true;
+}
+
+static void wait_and_retry(struct daemon *d, msec now)
+{
+	struct edge *g = edge_of(d);
+
+	g->backoff = g->backoff ? g->backoff * 2 : BACKOFF_MS;
+	if (g->backoff > BACKOFF_MOST_MS)
+		g->backoff = BACKOFF_MOST_MS;
+	g->dial_at = now + jitter(g->backoff);
+	g->targets = g->next = 0;
+}
+
+static void resolved(const struct host_names *n, void *arg)
+{
+	struct daemon *d = arg;
+	struct edge *g = edge_of(d);
+
+	g->resolving--;
+	for (unsigned i = 0; i < n->count && g->targets < TARGETS; i++)
+		g->target[g->targets++] = (struct taddr4){ n->addr[i],
+			n->port };
+	if (!n->count)
+		log_limited(LEVEL_WARN, "cannot resolve the hub's name %s: %s",
+			    n->name, n->why);
+	g->dial_at = loop_now();
+}
+
+static void resolve_all(struct daemon *d)
+{
+	struct edge *g = edge_of(d);
+	unsigned count = g->o.hub.count ? g->o.hub.count : d->bundle.hub_count;
+
+	g->targets = g->next = 0;
+	g->resolving = count;
+	for (unsigned i = 0; i < count; i++)
+		host_resolve(g->o.hub.count ? g->o.hub.at[i].host :
+			     d->bundle.hubs[i].host,
+			     g->o.hub.count ? g->o.hub.at[i].port :
+			     d->bundle.hubs[i].port, resolved, d);
+}
+
+static void dial_step(struct daemon *d, msec now)
+{
+	struct edge *g = edge_of(d);
+
+	if (g->control || now < g->dial_at)
+		return;
+	if (!g->targets && !g->resolving) {
+		resolve_all(d);
+		g->dial_at = now + BACKOFF_MS;
+	} else if (g->next < g->targets) {
+		dial(d, g->target[g->next++], CONN_CONTROL);
+		g->dial_at = now + RACE_MS;
+	} else if (!g->dialling && !g->resolving) {
+		wait_and_retry(d, now);
+	} else {
+		g->dial_at = now + RACE_MS;
+	}
+}
+
+static void relay_step(struct daemon *d, msec now)
+{
+	struct edge *g = edge_of(d);
+
+	if (!g->relay_wanted || g->relay_dialled || !g->control ||
+	    now < g->relay_at)
+		return;
+	g->relay_at = now + RELAY_RETRY_MS;
+	dial(d, g->hub, CONN_RELAY);
+}
+
+/* -- the way to the hub ----------------------------------------------------------- */
+
+/* Interface and address towards the hub; set up capture if they are new. */
+static bool use_uplink(struct daemon *d, struct taddr4 hub)
+{
+	struct inet to = inet4(hub.addr, 32);
+	struct rtnl_route r;
+	int err = rtnl_route_get(&to, &r);
+	uint32_t addr;
+
+	if (err) {
+		log_limited(LEVEL_WARN, "no route to the hub: %s",
+			    strerror(-err));
+		return false;
+	}
+	addr = inet_addr4(&r.source);
+	if (!d->uplink.up || d->uplink.index != r.link ||
+	    d->uplink.addr != addr || edge_of(d)->hub.addr != hub.addr) {
+		if (daemon_uplink(d, r.link, addr, hub.addr))
+			host_uplink(&d->uplink, d->outer.name);
+	}
+	engine_set_uplink(d->engine, addr, d->uplink.mtu < 65535 ?
+			  (uint16_t)d->uplink.mtu : 65535, loop_now());
+	engine_set_hub(d->engine, hub.addr, hub.port, loop_now());
+	edge_of(d)->hub = hub;
+	return true;
+}
+
+static void drop_losers(struct daemon *d, const struct conn *winner)
+{
+	for (uint32_t n = 0; n < d->max_conn; n++)
+		if (d->conn[n].used && &d->conn[n] != winner &&
+		    d->conn[n].kind == CONN_CONTROL)
+			conn_abort(&d->conn[n]);
+	edge_of(d)->dialling = 0;
+}
+
+static void edge_open(struct daemon *d, struct conn *c)
+{
+	struct edge *g = edge_of(d);
+	char text[TADDR4_TEXT];
+
+	if (c->kind == CONN_CONTROL) {
+		if (g->control || !use_uplink(d, c->peer)) {
+			conn_finish(c);
+			return;
+		}
+		drop_losers(d, c);
+		g->control = c;
+		g->backoff = 0;
+		log_info("connected to the hub address=%s",
+			 taddr4_format(c->peer, text));
+	}
+	daemon_engine_open(d, c);
+}
+
+static void edge_gone(struct daemon *d, struct conn *c, const char *why)
+{
+	struct edge *g = edge_of(d);
+	char text[TADDR4_TEXT];
+
+	if (c->kind == CONN_RELAY) {
+		g->relay_dialled = false;
+		g->relay_at = loop_now() + RELAY_RETRY_MS;
+		return;
+	}
+	if (*why)
+		log_limited(LEVEL_WARN, "hub at %s: %s",
+			    taddr4_format(c->peer, text), why);
+	if (c == g->control) {
+		g->control = NULL;
+		g->targets = g->next = 0;
+		g->dial_at = loop_now() + jitter(BACKOFF_MS);
+	} else if (g->dialling) {
+		g->dialling--;
+	}
+}
+
+static void close_relay(struct daemon *d)
+{
+	for (uint32_t n = 0; n < d->max_conn; n++)
+		if (d->conn[n].used && d->conn[n].kind == CONN_RELAY)
+			conn_finish(&d->conn[n]);
+}
+
+static void edge_out(struct daemon *d, const struct out *o)
+{
+	struct edge *g = edge_of(d);
+
+	if (o->kind == OUT_WANT_RELAY) {
+		g->relay_wanted = o->on;
+		g->relay_at = loop_now();
+		if (!o->on)
+			close_relay(d);
+	} else if (o->kind == OUT_RECONNECT) {
+		daemon_udp_close(d, 0);
+		if (daemon_udp(d, (struct taddr4){ 0, 0 }))
+			log_limited(LEVEL_WARN, "no socket for the shared "
+				    "carrier: %s", strerror(errno));
+	}
+}
+
+/* -- router advertisements: lifetime 0 when nothing carries packets -------------------- */
+
+static bool has_carrier(const struct daemon *d)
+{
+	struct link_status s;
+
+	return engine_link(d->engine, 0, &s) &&
+	       (s.up || s.shared_up || s.relay_up || s.own_active);
+}
+
+static void ra_step(struct daemon *d, msec now)
+{
+	struct edge *g = edge_of(d);
+	bool alive;
+
+	if (has_carrier(d))
+		g->dead_since = now;
+	alive = now - g->dead_since < RA_DEAD_MS && has_carrier(d);
+	if (g->ra_alive && !alive && now - g->dead_since < RA_DEAD_MS)
+		alive = true;
+	if (alive != g->ra_alive) {
+		g->ra_alive = alive;
+		for (unsigned i = 0; i < g->o.lan.count; i++)
+			ra_set_alive(&g->ra[i], alive, now);
+	}
+	for (unsigned i = 0; i < g->o.lan.count; i++)
+		ra_tick(&g->ra[i], now);
+}
+
+static void edge_tick(struct daemon *d, msec now)
+{
+	dial_step(d, now);
+	relay_step(d, now);
+	ra_step(d, now);
+}
+
+static msec edge_deadline(const struct daemon *d)
+{
+	const struct edge *g = edge_of(d);
+	msec due = NEVER;
+
+	for (unsigned i = 0; i < g->o.lan.count; i++)
+		if (ra_deadline(&g->ra[i]) < due)
+			due = ra_deadline(&g->ra[i]);
+	if (!g->control && g->dial_at < due)
+		due = g->dial_at;
+	if (g->relay_wanted && !g->relay_dialled && g->control &&
+	    g->relay_at < due)
+		due = g->relay_at;
+	return due;
+}
+
+static void edge_reload(struct daemon *d)
+{
+	(void)d;
+	log_info("nothing to reload: an edge reads its bundle at start");
+}
+
+static void edge_changed(struct daemon *d)
+{
+	if (edge_of(d)->control)
+		use_uplink(d, edge_of(d)->hub);
+	daemon_drain(d);
+}
+
+/* -- start -------------------------------------------------------------------------------- */
+
+static const struct daemon_ops edge_ops = { edge_open, edge_gone, edge_out,
+	edge_tick, edge_deadline, edge_reload, edge_changed };
+
+static void edge_conf(struct daemon *d, const struct edge_opts *o)
+{
+	struct engine_conf *c = &d->conf;
+	struct span text = { (const uint8_t *)o->inbound, strlen(o->inbound) };
+
+	if (text.len >= sizeof(c->inbound_text) ||
+	    !policy_parse(&c->inbound, text))
+		die(EX_USAGE, "--inbound %s: expected none, all, or a list such "
+		    "as tcp/22,udp/51820,tcp/443@::5", o->inbound);
+	memcpy(c->inbound_text, o->inbound, text.len + 1);
+	c->role = ROLE_EDGE;
+	c->carriers = (enum carriers)o->carriers;
+	c->prefix = d->bundle.id.prefix;
+	c->self = c->prefix.addr;
+	if (c->prefix.len < 128)
+		c->self.b[15] |= 1;
+	c->port_lo = o->ports.lo;
+	c->port_hi = o->ports.hi;
+	c->links = 1;
+	c->conns = EDGE_CONNS;
+	c->sessions = EDGE_SESSIONS;
+	c->own = EDGE_OWN;
+	c->contexts = EDGE_CONTEXTS;
+	c->budget = EDGE_BUDGET;
+}
+
+static void open_ra(struct daemon *d, struct edge *g, unsigned n)
+{
+	struct ra_conf c = { .mtu = INNER_MTU };
+	struct rtnl_link link;
+	int err = rtnl_link_get(g->o.lan.at[n], 0, &link);
+
+	if (!err) {
+		c.link = link.index;
+		c.mac_len = link.mac_len <= sizeof(c.mac) ? link.mac_len : 0;
+		memcpy(c.mac, link.mac, c.mac_len);
+		ifconf_lan_prefix(&d->conf.prefix, n, &c.prefix);
+		err = ra_open(&g->ra[n], &c, &g->rand, loop_now());
+	}
+	if (!err)
+		err = loop_add(&d->loop, &g->ra[n].watch, EPOLLIN);
+	if (err)
+		die(EX_OSERR, "--lan %s: cannot send router advertisements: %s",
+		    g->o.lan.at[n], strerror(-err));
+}
+
+static void configure(struct daemon *d, struct edge *g)
+{
+	struct ifconf_edge c = { .prefix = d->conf.prefix, .mtu = INNER_MTU,
+		.lo = d->conf.port_lo, .hi = d->conf.port_hi,
+		.lans = (uint8_t)g->o.lan.count };
+
+	memcpy(c.inner, d->inner.name, sizeof(c.inner));
+	for (unsigned i = 0; i < g->o.lan.count && i < IFCONF_LANS; i++)
+		snprintf(c.lan[i], sizeof(c.lan[i]), "%s", g->o.lan.at[i]);
+	host_edge(&c);
+}
+
+static int translate(void *arg)
+{
+	struct daemon *d = arg;
+	struct edge *g = edge_of(d);
+	uint8_t seed[32];
+	int err, code;
+
+	daemon_init(d);
+	host_watch(d);
+	configure(d, g);
+	err = daemon_udp(d, (struct taddr4){ 0, 0 });
+	if (err)
+		die(EX_OSERR, "no socket for the shared carrier: %s",
+		    strerror(-err));
+	random_bytes(seed, sizeof(seed));
+	rand_init(&g->rand, seed);
+	for (unsigned i = 0; i < g->o.lan.count; i++)
+		open_ra(d, g, i);
+	g->dial_at = g->dead_since = loop_now();
+	code = daemon_run(d);
+	for (unsigned i = 0; i < g->o.lan.count; i++) {
+		loop_remove(&d->loop, &g->ra[i].watch);
+		ra_close(&g->ra[i]);
+	}
+	return code;
+}
+
+int edge_main(int argc, char **argv)
+{
+	static struct daemon d;
+	static struct edge g;
+	char err[BUNDLE_ERROR_MAX];
+
+	opts_parse(&edge_program, &g.o, argc, argv);
+	log_open("edge", g.o.log);
+	if (!bundle_load(&d.bundle, argv[1], err) ||
+	    !bundle_expect(&d.bundle, false, argv[1], err))
+		die(EX_DATAERR, "%s", err);
+	d.ops = &edge_ops;
+	d.program = "edge";
+	d.own = &g;
+	d.no_bpf = g.o.no_bpf;
+	snprintf(d.name, sizeof(d.name), "%s", g.o.status ? g.o.status :
+		 d.bundle.id.name);
+	if (g.o.lan.count > IFCONF_LANS)
+		die(EX_USAGE, "at most %d times --lan", (int)IFCONF_LANS);
+	edge_conf(&d, &g.o);
+	return host_run(translate, &d, d.conf.port_lo, d.conf.port_hi);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * host.h - what the translator asks of the helper that keeps the rights
+ */
+#ifndef CMD_HOST_H
+#define CMD_HOST_H
+
+#include "cmd/daemon.h"
+#include "net/ifconf.h"
+
+/** struct host_names - a name was looked up; @count 0: @why says why not */
+struct host_names {
+	const char *name, *why;
+	uint16_t port;
+	unsigned count;
+	uint32_t addr[8];
+};
+typedef void host_resolved_fn(const struct host_names *n, void *arg);
+
+/** host_run() - Split: run @translate in a child, keep the rights here, undo
+ * everything when it ends. @lo, @hi: ports that must be free
+ * Return: the exit code of the whole
+ */
+int host_run(int (*translate)(void *arg), void *arg, uint16_t lo, uint16_t hi);
+/** host_watch() - Translator: hear the helper's answers in the daemon's loop */
+void host_watch(struct daemon *d);
+/** host_edge(), host_hub() - Configure; dies with a sentence if it fails */
+void host_edge(const struct ifconf_edge *c);
+void host_hub(const struct ifconf_hub *c);
+/** host_route() - Hub: an edge's prefix is reachable, or no longer */
+void host_route(const struct prefix6 *p, bool on);
+/** host_uplink() - Settings that capture and output need in their modes */
+void host_uplink(const struct uplink *u, const char *outer);
+/** host_resolve() - Look a name up; @done is called later, or at once for an
+ * address
+ */
+void host_resolve(const char *name, uint16_t port, host_resolved_fn *done,
+		  void *arg);
+
+#endif

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * hub.c - the end on the Internet
+ *
+ * Theory of operation
+ * ===================
+ * Listens, TCP and UDP, on every address and port of --listen, else on every
+ * port named in the bundle. What an edge is, its certificate says; the hub
+ * keeps no list. A connection's first message decides what it is for.
+ *
+ * Handshakes: each takes a place and milliseconds of the one thread, so they
+ * are bounded: HUB_SHAKES at once, HUB_SHAKES_SOURCE from one address; what is
+ * above waits in the listen queue or is closed.
+ *
+ * `revoked`, beside the bundle, is looked at once a second (its modification
+ * time); a link whose certificate is in it is dropped.
+ *
+ * Routes. While an edge is connected its prefix leads into the inner TUN; the
+ * whole prefix of the hub is unreachable otherwise (net/ifconf.c).
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cmd/commands.h"
+#include "cmd/daemon.h"
+#include "cmd/host.h"
+#include "cmd/options.h"
+#include "net/rtnl.h"
+
+enum {
+	HUB_LISTEN = 16, HUB_SHAKES = 64, HUB_SHAKES_SOURCE = 16,
+	HUB_LINKS = 1024, HUB_CONNS = 2 * HUB_LINKS + HUB_SHAKES,
+	HUB_SESSIONS = 262144, HUB_OWN = 65536, HUB_CONTEXTS = 131072,
+	HUB_BUDGET = 512, INNER_MTU = 1500, BACKLOG = 128,
+	REVOKED_MS = 1000, ACCEPTS = 16
+};
+
+struct listener {
+	struct watch watch;
+	struct daemon *d;
+	struct taddr4 at;
+};
+
+struct hub {
+	struct hub_opts o;
+	struct listener listener[HUB_LISTEN];
+	unsigned listeners;
+	struct revoked revoked;
+	char revoked_path[512];
+	struct timespec revoked_at;
+	msec revoked_due;
+};
+
+static struct hub *hub_of(const struct daemon *d)
+{
+	return d->own;
+}
+
+/* -- connections ------------------------------------------------------------------ */
+
+/* Handshakes under way, of all and of one source. */
+static void count_shakes(const struct daemon *d, uint32_t addr, unsigned *all,
+			 unsigned *source)
+{
+	*all = *source = 0;
+	for (uint32_t n = 0; n < d->max_conn; n++) {
+		if (!d->conn[n].used || d->conn[n].open)
+			continue;
+		++*all;
+		*source += d->conn[n].peer.addr == addr;
+	}
+}
+
+static void accept_one(struct daemon *d, int fd, struct taddr4 peer)
+{
+	struct conn *c = daemon_conn(d);
+	struct conn_start s = daemon_conn_start(d, fd, peer, CONN_CONTROL);
+	unsigned all, source;
+
+	count_shakes(d, peer.addr, &all, &source);
+	if (!c || all >= HUB_SHAKES || source >= HUB_SHAKES_SOURCE) {
+		close(fd);
+		log_limited(LEVEL_WARN, "too many handshakes at once; one was "
+			    "closed");
+		return;
+	}
+	conn_server(c, &s, &d->bundle, &hub_of(d)->revoked);
+}
+
+static void accept_ready(struct watch *w, uint32_t events)
+{
+	struct listener *l = container_of_watch(w, struct listener, watch);
+	struct taddr4 peer;
+
+	(void)events;
+	for (int i = 0; i < ACCEPTS; i++) {
+		int fd = tcp_accept(w->fd, &peer);
+
+		if (fd == -EMFILE || fd == -ENFILE)
+			log_limited(LEVEL_ERROR, "out of file descriptors: "
+				    "raise the limit (LimitNOFILE=)");
+		if (fd < 0)
+			return;
+		accept_one(l->d, fd, peer);
+	}
+}
+
+static void hub_open(struct daemon *d, struct conn *c)
+{
+	const struct identity *id = tls_peer(&c->tls);
+	char text[TADDR4_TEXT], prefix[PREFIX6_TEXT];
+
+	if (!prefix6_covers(&d->conf.prefix, &id->prefix)) {
+		log_limited(LEVEL_WARN, "edge %s: its prefix %s is not inside "
+			    "this hub's", id->name,
+			    prefix6_format(&id->prefix, prefix));
+		conn_finish(c);
+		return;
+	}
+	log_debug("handshake complete edge=%s address=%s", id->name,
+		  taddr4_format(c->peer, text));
+	daemon_engine_open(d, c);
+}
+
+static void hub_gone(struct daemon *d, struct conn *c, const char *why)
+{
+	const struct identity *id = tls_peer(&c->tls);
+	const char *refused = tls_refused(&c->tls);
+	char text[TADDR4_TEXT];
+
+	(void)d;
+	if (!*why)
+		return;
+	if (id)
+		log_limited(LEVEL_INFO, "edge %s at %s: %s", id->name,
+			    taddr4_format(c->peer, text), why);
+	else
+		log_limited(LEVEL_WARN, "refused %s%s%s: %s",
+			    taddr4_format(c->peer, text),
+			    refused ? " edge=" : "", refused ? refused : "",
+			    why);
+}
+
+static void hub_out(struct daemon *d, const struct out *o)
+{
+	struct link_status s;
+
+	if (o->kind != OUT_ROUTE || !engine_link(d->engine, o->link, &s))
+		return;
+	host_route(&s.prefix, o->on);
+}
+
+/* -- revocation --------------------------------------------------------------------- */
+
+static void load_revoked(struct daemon *d)
+{
+	struct hub *h = hub_of(d);
+	struct span ca = { d->bundle.ca, d->bundle.ca_len };
+	char err[REVOKED_ERROR_MAX];
+
+	if (!revoked_load(&h->revoked, h->revoked_path, ca, err)) {
+		log_error("%s (the list read before stays in force)", err);
+		return;
+	}
+	for (uint32_t n = 0; n < d->max_conn; n++) {
+		struct conn *c = &d->conn[n];
+		const struct identity *id = c->used ? tls_peer(&c->tls) : NULL;
+
+		if (!id || !revoked_has(&h->revoked, id))
+			continue;
+		log_info("edge %s is revoked: link dropped", id->name);
+		engine_revoke(d->engine, id->name, loop_now());
+		conn_finish(c);
+	}
+	daemon_drain(d);
+}
+
+static void watch_revoked(struct daemon *d, msec now)
+{
+	struct hub *h = hub_of(d);
+	struct stat st = { 0 };
+
+	if (now < h->revoked_due)
+		return;
+	h->revoked_due = now + REVOKED_MS;
+	if (stat(h->revoked_path, &st) && errno != ENOENT)
+		return;
+	if (st.st_mtim.tv_sec == h->revoked_at.tv_sec &&
+	    st.st_mtim.tv_nsec == h->revoked_at.tv_nsec)
+		return;
+	h->revoked_at = st.st_mtim;
+	load_revoked(d);
+}
+
+static void hub_tick(struct daemon *d, msec now)
+{
+	watch_revoked(d, now);
+}
+
+static msec hub_deadline(const struct daemon *d)
+{
+	return hub_of(d)->revoked_due;
+}
+
+static void hub_reload(struct daemon *d)
+{
+	load_revoked(d);
+	log_info("reloaded %s", hub_of(d)->revoked_path);
+}
+
+/* -- start -------------------------------------------------------------------------------- */
+
+/* The interface and address that face the Internet, over IPv4. */
+static void find_uplink(struct daemon *d)
+{
+	/* any address that is not local: RFC 5737 is routed by default only */
+	struct inet to = inet4(0xc0000201, 32);
+	uint32_t listen = hub_of(d)->listener[0].at.addr;
+	struct rtnl_addr addrs[CAPTURE_ADDRS];
+	struct rtnl_route r = { 0 };
+	int count = rtnl_addr_list(0, AF_INET, addrs, CAPTURE_ADDRS);
+	uint32_t addr;
+
+	rtnl_route_get(&to, &r);
+	addr = listen ? listen : inet_addr4(&r.source);
+	for (int i = 0; i < count; i++)
+		if (listen && inet_addr4(&addrs[i].addr) == listen)
+			r.link = addrs[i].link;
+	if (!r.link || !addr) {
+		log_warn("no IPv4 uplink: own carriers are off until there is "
+			 "a default route");
+		return;
+	}
+	if (d->uplink.up && d->uplink.index == r.link && d->uplink.addr == addr)
+		return;
+	if (!daemon_uplink(d, r.link, addr, 0))
+		return;
+	host_uplink(&d->uplink, d->outer.name);
+	for (int i = 0; i < count; i++)
+		if (addrs[i].link == r.link && !listen)
+			capture_address(&d->uplink.capture,
+					inet_addr4(&addrs[i].addr), true);
+	engine_set_uplink(d->engine, addr, d->uplink.mtu < 65535 ?
+			  (uint16_t)d->uplink.mtu : 65535, loop_now());
+}
+
+static void hub_changed(struct daemon *d)
+{
+	find_uplink(d);
+}
+
+static const struct daemon_ops hub_ops = { hub_open, hub_gone, hub_out,
+	hub_tick, hub_deadline, hub_reload, hub_changed };
+
+static void listen_at(struct daemon *d, struct taddr4 at)
+{
+	struct hub *h = hub_of(d);
+	struct listener *l = &h->listener[h->listeners];
+	char text[TADDR4_TEXT];
+	int fd, err;
+
+	for (unsigned i = 0; i < h->listeners; i++)
+		if (taddr4_eq(h->listener[i].at, at))
+			return;
+	if (h->listeners == HUB_LISTEN)
+		die(EX_USAGE, "at most %d addresses to listen on",
+		    (int)HUB_LISTEN);
+	fd = tcp_listen(at, BACKLOG);
+	if (fd < 0)
+		die(EX_UNAVAILABLE, "cannot listen on TCP %s: %s%s",
+		    taddr4_format(at, text), strerror(-fd),
+		    fd == -EADDRINUSE ? " (is another hub running?)" : "");
+	err = daemon_udp(d, at);
+	if (err)
+		die(EX_UNAVAILABLE, "cannot listen on UDP %s: %s",
+		    taddr4_format(at, text), strerror(-err));
+	*l = (struct listener){ .watch = { .fd = fd, .ready = accept_ready },
+		.d = d, .at = at };
+	h->listeners++;
+	if (loop_add(&d->loop, &l->watch, EPOLLIN))
+		die(EX_OSERR, "cannot listen: out of descriptors");
+	log_info("listening on TCP and UDP %s", taddr4_format(at, text));
+}
+
+static void listen_all(struct daemon *d)
+{
+	const struct hub_opts *o = &hub_of(d)->o;
+
+	for (unsigned i = 0; i < o->listen.count; i++) {
+		struct taddr4 at = { 0, o->listen.at[i].port };
+
+		if (!addr4_parse(&at.addr, o->listen.at[i].host))
+			die(EX_USAGE, "--listen %s: expected an IPv4 address "
+			    "of this machine", o->listen.at[i].host);
+		listen_at(d, at);
+	}
+	for (unsigned i = 0; !o->listen.count && i < d->bundle.hub_count; i++)
+		listen_at(d, (struct taddr4){ 0, d->bundle.hubs[i].port });
+}
+
+static void hub_conf(struct daemon *d, const struct hub_opts *o)
+{
+	struct engine_conf *c = &d->conf;
+
+	c->role = ROLE_HUB;
+	c->carriers = (enum carriers)o->carriers;
+	c->prefix = d->bundle.id.prefix;
+	c->self = c->prefix.addr; /* subnet 0, ::1 */
+	c->self.b[15] |= 1;
+	c->port_lo = o->ports.lo;
+	c->port_hi = o->ports.hi;
+	c->links = HUB_LINKS;
+	c->conns = HUB_CONNS;
+	c->sessions = HUB_SESSIONS;
+	c->own = HUB_OWN;
+	c->contexts = HUB_CONTEXTS;
+	c->budget = HUB_BUDGET;
+}
+
+static void configure(struct daemon *d)
+{
+	struct ifconf_hub c = { .prefix = d->conf.prefix, .own = d->conf.self,
+		.mtu = INNER_MTU, .lo = d->conf.port_lo,
+		.hi = d->conf.port_hi };
+
+	memcpy(c.inner, d->inner.name, sizeof(c.inner));
+	host_hub(&c);
+}
+
+static int translate(void *arg)
+{
+	struct daemon *d = arg;
+
+	daemon_init(d);
+	host_watch(d);
+	listen_all(d);
+	configure(d);
+	find_uplink(d);
+	load_revoked(d);
+	return daemon_run(d);
+}
+
+static void revoked_beside(struct hub *h, const char *bundle)
+{
+	const char *slash = strrchr(bundle, '/');
+	int dir = slash ? (int)(slash - bundle + 1) : 0;
+
+	snprintf(h->revoked_path, sizeof(h->revoked_path), "%.*srevoked", dir,
+		 bundle);
+}
+
+int hub_main(int argc, char **argv)
+{
+	static struct daemon d;
+	static struct hub h;
+	char err[BUNDLE_ERROR_MAX];
+
+	opts_parse(&hub_program, &h.o, argc, argv);
+	log_open("hub", h.o.log);
+	if (!bundle_load(&d.bundle, argv[1], err) ||
+	    !bundle_expect(&d.bundle, true, argv[1], err))
+		die(EX_DATAERR, "%s", err);
+	d.ops = &hub_ops;
+	d.program = "hub";
+	d.own = &h;
+	d.no_bpf = h.o.no_bpf;
+	snprintf(d.name, sizeof(d.name), "%s", h.o.status ? h.o.status :
+		 d.bundle.id.name);
+	revoked_beside(&h, argv[1]);
+	hub_conf(&d, &h.o);
+	return host_run(translate, &d, d.conf.port_lo, d.conf.port_hi);
+}
