@@ -415,7 +415,7 @@ static void receive_up(struct engine *e, uint32_t n, struct pkt *p, msec now)
 	enum dir d = dir_received(e);
 	const struct tcp_side *from = &e->session[c->session].side[d];
 	uint32_t end = p->seq + p->seg_len;
-	bool stale = is_empty_ack(p) && (from->known & KNOWN_ANY) &&
+	bool stale = is_empty_ack(p) && (from->known & KNOWN_ACK) &&
 		     seq_after(from->ack, p->ack);
 
 	if (tcp_fits(from, &e->session[c->session].side[!d], p)) {
@@ -686,11 +686,13 @@ static void learn(struct session *s, const struct carrier *c,
 	if (!(up->known & KNOWN_ANY))
 		*up = (struct tcp_side){ .end = c->s, .ack = c->t,
 			.ts = m->ts_up, .win = MID_WINDOW,
-			.known = (uint8_t)(KNOWN_ANY | (m->known & KNOWN_TS)) };
+			.known = (uint8_t)(KNOWN_ANY | KNOWN_ACK |
+					   (m->known & KNOWN_TS)) };
 	if (!(down->known & KNOWN_ANY))
 		*down = (struct tcp_side){ .end = c->t, .ack = c->s,
 			.ts = m->ts_down, .win = MID_WINDOW,
-			.known = (uint8_t)(KNOWN_ANY | (m->known & KNOWN_TS)) };
+			.known = (uint8_t)(KNOWN_ANY | KNOWN_ACK |
+					   (m->known & KNOWN_TS)) };
 }
 
 static void deliver_copy(struct engine *e, struct link *l, struct span copy,

@@ -76,7 +76,7 @@ static void merge(struct engine *e, struct session *s,
 	struct tcp_side *up = &s->side[UP], *down = &s->side[DOWN];
 	bool theirs_later = now - s->seen > m->idle_ms;
 	uint8_t known = m->known & (KNOWN_SYN | KNOWN_SCALE | KNOWN_SACK |
-				    KNOWN_TS | KNOWN_ANY);
+				    KNOWN_TS | KNOWN_ANY | KNOWN_ACK);
 
 	if (m->proto == PROTO_TCP && (known & KNOWN_ANY)) {
 		if (!(up->known & KNOWN_SYN)) {

@@ -265,7 +265,7 @@ static bool ends_by_reset(const struct session *s, const struct pkt *p,
 {
 	const struct tcp_side *to = &s->side[!d];
 
-	return !(to->known & KNOWN_ANY) || !to->ack ||
+	return !(to->known & KNOWN_ACK) ||
 	       (uint32_t)(p->seq - to->ack + 1) <= 1u + to->win;
 }
 

@@ -44,7 +44,8 @@ enum {
 enum opts_known {
 	KNOWN_SYN = 1, KNOWN_SCALE = 2, KNOWN_SACK = 4, KNOWN_TS = 8,
 	KNOWN_ANY = 16,		/* a packet of that side was seen */
-	KNOWN_FIN = 32
+	KNOWN_FIN = 32,
+	KNOWN_ACK = 64		/* it has acknowledged something */
 };
 
 /** struct tcp_side - what one end of a TCP session has sent so far

@@ -23,7 +23,7 @@ bool tcp_fits(const struct tcp_side *from, const struct tcp_side *to,
 
 	if ((p->flags & TCP_SYN) || !(from->known & KNOWN_ANY))
 		return true;
-	if (!(to->known & KNOWN_ANY)) /* one-sided: near its own stream */
+	if (!(to->known & KNOWN_ACK)) /* one-sided: near its own stream */
 		return p->seq + LARGEST_WINDOW - from->end <=
 		       2 * LARGEST_WINDOW;
 	window = (to->known & KNOWN_SYN) && !(to->known & KNOWN_SCALE) ?
@@ -46,6 +46,8 @@ static void note_syn(struct tcp_side *from, const struct pkt *p)
 		known |= KNOWN_SACK;
 	if (p->opts.has_ts)
 		known |= KNOWN_TS;
+	if (p->flags & TCP_ACK)
+		known |= KNOWN_ACK;
 	*from = (struct tcp_side){
 		.isn = p->seq, .end = p->seq + p->seg_len,
 		.ack = p->flags & TCP_ACK ? p->ack : 0, .ts = p->opts.ts_val,
@@ -68,13 +70,15 @@ bool tcp_track(struct tcp_side *from, const struct pkt *p)
 	if (!(from->known & KNOWN_ANY)) {
 		from->known |= KNOWN_ANY | (p->opts.has_ts ? KNOWN_TS : 0);
 		from->end = end;
-		from->ack = p->ack;
 	}
 	repeats = p->seg_len && !seq_after(end, from->end);
 	if (seq_after(end, from->end))
 		from->end = end;
-	if ((p->flags & TCP_ACK) && seq_after(p->ack, from->ack))
+	if ((p->flags & TCP_ACK) &&
+	    (!(from->known & KNOWN_ACK) || seq_after(p->ack, from->ack))) {
 		from->ack = p->ack;
+		from->known |= KNOWN_ACK;
+	}
 	if ((p->flags & TCP_FIN) && end == from->end)
 		from->known |= KNOWN_FIN;
 	if (p->opts.has_ts && seq_after(p->opts.ts_val, from->ts))
