@@ -188,6 +188,28 @@ START_TEST(icmp6)
 }
 END_TEST
 
+/* A checksum cannot be completed in a part of its packet. */
+START_TEST(fragment_with_partial_checksum)
+{
+	uint8_t b[IP6_HDR + FRAG_HDR + 40] = { 0 };
+	struct test_frame t;
+	struct pkt p;
+
+	memcpy(b, syn, IP6_HDR);
+	put16(b + 4, FRAG_HDR + 40);
+	b[6] = PROTO_FRAGMENT;
+	b[40] = PROTO_TCP;
+	b[43] = 1;
+	memcpy(b + 48, syn + IP6_HDR, 40);
+	t = test_frame_of(b, sizeof(b));
+	ck_assert_int_eq(pkt_parse6(&p, &t.f), DROP_NONE);
+	t.f.off = (struct offload){ .flags = OFFLOAD_NEEDS_CSUM,
+				    .csum_start = 48, .csum_offset = 16 };
+	ck_assert_int_eq(pkt_parse6(&p, &t.f), DROP_OFFLOAD);
+	test_frame_free(&t);
+}
+END_TEST
+
 START_TEST(fragments6)
 {
 	uint8_t b[IP6_HDR + FRAG_HDR + 40] = { 0 };
@@ -594,6 +616,7 @@ int main(void)
 	tcase_add_test(t, wrong6);
 	tcase_add_test(t, udp6);
 	tcase_add_test(t, icmp6);
+	tcase_add_test(t, fragment_with_partial_checksum);
 	tcase_add_test(t, fragments6);
 	tcase_add_test(t, extension_headers);
 	tcase_add_test(t, offload_refused);

@@ -330,6 +330,62 @@ START_TEST(codel_tolerates_bursts)
 }
 END_TEST
 
+/* A flow that puts one packet whenever its last is out looks fresh each time,
+ * but gets its share and no more.
+ */
+START_TEST(one_at_a_time)
+{
+	void *m = malloc(relayq_bytes(100000));
+	struct relayq *q = relayq_init(m, 100000);
+	int i, sly = 0, bulk = 0, waiting = 0;
+	uint8_t mark;
+
+	for (i = 0; i < 2000; i++) {
+		if (relayq_len(q) < 15000)
+			put(q, 1, 200, 1, 0);
+		if (!waiting) {
+			put(q, 2, 200, 2, 0);
+			waiting = 1;
+		}
+		ck_assert_uint_gt(get(q, 0, &mark), 0);
+		if (mark == 2) {
+			sly++;
+			waiting = 0;
+		} else {
+			bulk++;
+		}
+		if (relayq_len(q) < 15000)
+			put(q, 1, 200, 1, 0);
+	}
+	ck_assert_int_ge(bulk, 800);
+	ck_assert_int_ge(sly, 400);
+	free(m);
+}
+END_TEST
+
+/* A flow that does not slow down is dropped from more and more often: after T
+ * ms at 300 / sqrt(n) between drops, (T / 600)^2 of them.
+ */
+START_TEST(codel_presses_harder)
+{
+	void *m = malloc(relayq_bytes(8 << 20));
+	struct relayq *q = relayq_init(m, 8 << 20);
+	uint8_t mark;
+	msec now;
+
+	for (now = 1000; now < 11000; now += 10) {
+		put(q, 1, 1400, 1, now);
+		put(q, 1, 1400, 1, now);
+		put(q, 1, 1400, 1, now);
+		get(q, now, &mark);
+		get(q, now, &mark);
+	}
+	ck_assert_uint_gt(relayq_drops(q), 180);
+	ck_assert_uint_lt(relayq_drops(q), 320);
+	free(m);
+}
+END_TEST
+
 /* Anything in any order: what went in came out or was counted. */
 START_TEST(random_operations)
 {
@@ -384,6 +440,8 @@ int main(void)
 	tcase_add_test(t, full_drops_oldest);
 	tcase_add_test(t, codel_keeps_it_short);
 	tcase_add_test(t, codel_tolerates_bursts);
+	tcase_add_test(t, one_at_a_time);
+	tcase_add_test(t, codel_presses_harder);
 	tcase_add_test(t, random_operations);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_ENV);

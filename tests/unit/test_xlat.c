@@ -251,6 +251,31 @@ START_TEST(outer_udp_without_checksum)
 }
 END_TEST
 
+/* What is computed here is never 0 either. */
+START_TEST(filled_checksum_not_zero)
+{
+	struct shape s = { .proto = PROTO_UDP, .payload = 2 };
+	uint64_t seed = 29;
+	struct test_frame t = shape_make(&s, &seed);
+	int v, mangled = 0;
+	struct pair x;
+	struct pkt p;
+
+	ck_assert_int_eq(pkt_parse6(&p, &t.f), DROP_NONE);
+	x = pair_for(&p, &seed);
+	for (v = 0; v < 65536; v++) {
+		put16(t.f.at + IP6_HDR + 8, (uint16_t)v);
+		xlat_to_outer(&p, &x.out);
+		put16(t.f.at + IP4_HDR + 6, 0);
+		xlat_to_inner(&p, &x.in);
+		check_l4(&t.f, IP6_HDR, PROTO_UDP);
+		mangled += get16(t.f.at + IP6_HDR + 6) == 0xffff;
+	}
+	ck_assert_int_gt(mangled, 0);
+	test_frame_free(&t);
+}
+END_TEST
+
 START_TEST(headers)
 {
 	uint8_t six[IP6_HDR], four[IP4_HDR];
@@ -381,6 +406,7 @@ int main(void)
 	tcase_add_test(t, all_checksums);
 	tcase_add_test(t, no_difference);
 	tcase_add_test(t, outer_udp_without_checksum);
+	tcase_add_test(t, filled_checksum_not_zero);
 	tcase_add_test(t, headers);
 	tcase_add_test(t, tcp_built);
 	tcase_add_test(t, built_or_not);
