@@ -43,11 +43,13 @@ lab_need() {
 	[ "$(id -u)" = 0 ] || die "namespaces need root: run as root"
 }
 
+lab_dir() { printf '%s/unmap-lab-%s' "${TMPDIR:-/tmp}" "$1"; }
+
 lab_begin() {
 	lab_need
 	LAB=um$BASHPID${1:+-$1}
-	LAB_DIR=$(mktemp -d) || exit 1
-	chmod 755 "$LAB_DIR"
+	LAB_DIR=$(lab_dir "$LAB")
+	mkdir -m 755 "$LAB_DIR" || exit 1
 	B=${B:-$LAB_DIR}
 	PID=()
 	trap lab_exit EXIT
