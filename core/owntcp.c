@@ -415,8 +415,11 @@ static void receive_up(struct engine *e, uint32_t n, struct pkt *p, msec now)
 	enum dir d = dir_received(e);
 	const struct tcp_side *from = &e->session[c->session].side[d];
 	uint32_t end = p->seq + p->seg_len;
-	bool stale = is_empty_ack(p) && (from->known & KNOWN_ACK) &&
-		     seq_after(from->ack, p->ack);
+	/* what an opening advance acknowledges need not be acknowledged yet */
+	bool opening = p->ack == (is_edge(e) ? c->s : c->t) - 1;
+	bool stale = is_empty_ack(p) &&
+		     (opening || ((from->known & KNOWN_ACK) &&
+				  seq_after(from->ack, p->ack)));
 
 	if (tcp_fits(from, &e->session[c->session].side[!d], p)) {
 		if (seq_after(end, c->mark))
