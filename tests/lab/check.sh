@@ -27,6 +27,7 @@ ROWS_QUICK='nat preserving random pool block twice udp30 noudp only443 loss
 ROWS_ALL="$ROWS_QUICK loose delay20 reorder mixed matrix_own matrix_shared
 	matrix_relay matrix_nobpf long_idle many"
 ROWS_NATIVE='nat native'
+# shellcheck disable=SC2034 # read by rows.sh
 DEPTH=quick
 
 main() {
@@ -34,6 +35,7 @@ main() {
 
 	case ${1:-quick} in
 	quick) ;;
+	# shellcheck disable=SC2034
 	all) DEPTH=all rows=$ROWS_ALL ;;
 	native) rows=$ROWS_NATIVE ;;
 	list)
@@ -90,7 +92,6 @@ finish() {
 
 run_row() {
 	ROW=$1
-	NODES_WITH_SERVERS=''
 	lab_begin "$1"
 	"row_$1"
 	if [ -s "$RESULTS/$ROW.failed" ] && [ -n "${LOGS:-}" ]; then

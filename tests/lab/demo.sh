@@ -11,6 +11,7 @@
 # KEEP=1 leaves it up and says how to look around. Exits non-zero if a step
 # failed.
 
+# shellcheck disable=SC2119 # functions without arguments
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/lib.sh"
 . "$here/topo.sh"

@@ -15,6 +15,7 @@
 # Native IPv6 goes by way of the hub, as a router, in both directions: the same
 # links, the same namespaces, no unmap.
 
+# shellcheck disable=SC2119 # functions without arguments
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/lib.sh"
 . "$here/topo.sh"

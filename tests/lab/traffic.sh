@@ -12,7 +12,6 @@
 # at the site, one called ..._in on the Internet.
 
 LAN6=''
-NODES_WITH_SERVERS=''
 
 nginx_conf() {
 	local dir=$1
@@ -59,7 +58,6 @@ servers() {
 	bg "$n" "echo-$n" "$PYTHON" "$here/net.py" echo :: 7
 	bg "$n" "shell-$n" socat TCP6-LISTEN:2222,fork,reuseaddr \
 		EXEC:'/bin/sh -i',pty,setsid,ctty,stderr,echo=0
-	NODES_WITH_SERVERS+=" $n"
 	until_ok 5 ns "$n" nc -z ::1 80 && until_ok 5 ns "$n" nc -z ::1 7 ||
 		die "servers in $n do not start"
 }
