@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "cmd/daemon.h"
+#include "cmd/host.h"
 #include "cmd/notify.h"
 #include "core/drop.h"
 #include "core/wire.h"
@@ -543,6 +544,7 @@ int daemon_run(struct daemon *d)
 		capture_close(&d->uplink.capture);
 		output_close(&d->uplink.output);
 	}
+	host_done();
 	bundle_wipe(&d->bundle);
 	return d->exit_code;
 }

@@ -31,6 +31,8 @@ void host_hub(const struct ifconf_hub *c);
 void host_route(const struct prefix6 *p, bool on);
 /** host_uplink() - Settings that capture and output need in their modes */
 void host_uplink(const struct uplink *u, const char *outer);
+/** host_done() - Translator: take host_uplink()'s settings back */
+void host_done(void);
 /** host_resolve() - Look a name up; @done is called later, or at once for an
  * address
  */
