@@ -27,15 +27,13 @@ ROWS_QUICK='nat preserving random pool block twice udp30 noudp only443 loss
 ROWS_ALL="$ROWS_QUICK loose delay20 reorder mixed matrix_own matrix_shared
 	matrix_relay matrix_nobpf long_idle many"
 ROWS_NATIVE='nat native'
-# shellcheck disable=SC2034 # read by rows.sh
-DEPTH=quick
+export DEPTH=quick
 
 main() {
 	local rows=$ROWS_QUICK
 
 	case ${1:-quick} in
 	quick) ;;
-	# shellcheck disable=SC2034
 	all) DEPTH=all rows=$ROWS_ALL ;;
 	native) rows=$ROWS_NATIVE ;;
 	list)
