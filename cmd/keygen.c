@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "cmd/commands.h"
 #include "cmd/log.h"
 #include "cmd/options.h"
 #include "crypto/bundle.h"
@@ -451,8 +452,6 @@ const struct program keygen_program = {
 		"unmap keygen list pki\n"
 		"unmap keygen revoke pki alice\n",
 };
-
-int keygen_main(int argc, char **argv);
 
 int keygen_main(int argc, char **argv)
 {

@@ -46,6 +46,7 @@
 #define INDEX "index"
 #define INDEX_HEAD "unmap index 1\n"
 #define NO_REPLACE 1	/* RENAME_NOREPLACE */
+#define SUFFIX ".XX" "XX" "XX"	/* of a new directory, for mkdtemp() */
 
 int store_fail(char *err, int code, const char *format, ...)
 {
@@ -464,7 +465,7 @@ int store_create(struct store *s, const char *dir,
 		return store_fail(err, EX_CANTCREAT,
 				  "%s exists already and is not overwritten: choose another DIR",
 				  s->dir);
-	memcpy(s->dir + strlen(s->dir), ".XXXXXX", 8);
+	memcpy(s->dir + strlen(s->dir), SUFFIX, sizeof(SUFFIX));
 	if (!mkdtemp(s->dir) || chmod(s->dir, 0700) < 0) {
 		code = code_of(errno) == EX_NOPERM ? EX_NOPERM : EX_CANTCREAT;
 		return store_fail(err, code, "cannot make %s: %s", dir,
@@ -510,7 +511,7 @@ static void sync_parent(const char *dir)
 int store_publish(struct store *s, int code)
 {
 	char dir[sizeof(s->dir)];
-	size_t len = strlen(s->dir) - strlen(".XXXXXX");
+	size_t len = strlen(s->dir) - strlen(SUFFIX);
 
 	memcpy(dir, s->dir, len);
 	dir[len] = '\0';

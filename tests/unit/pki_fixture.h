@@ -12,6 +12,7 @@
 #include "crypto/bundle.h"
 #include "crypto/trust.h"
 
+#define FIXTURE_TEMP ".XX" "XX" "XX"	/* for mkstemp() and mkdtemp() */
 #define FIXTURE_LATER 4102444800	/* 2100-01-01 */
 
 struct fixture_ca {

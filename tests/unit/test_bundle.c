@@ -262,7 +262,7 @@ static const char *put_file(const struct bundle *b)
 	static char path[64];
 	int fd;
 
-	snprintf(path, sizeof(path), "/tmp/unmap-test-bundle.XXXXXX");
+	snprintf(path, sizeof(path), "/tmp/unmap-test-bundle" FIXTURE_TEMP);
 	fd = mkstemp(path);
 	ck_assert_int_ge(fd, 0);
 	if (b)

@@ -21,7 +21,7 @@ static struct prefix6 got;
 
 static void setup(void)
 {
-	snprintf(top, sizeof(top), "/tmp/unmap-test-pki.XXXXXX");
+	snprintf(top, sizeof(top), "/tmp/unmap-test-pki" FIXTURE_TEMP);
 	ck_assert_ptr_nonnull(mkdtemp(top));
 	snprintf(dir, sizeof(dir), "%s/pki", top);
 	err[0] = '\0';

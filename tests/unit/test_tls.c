@@ -477,7 +477,7 @@ static const struct openssl_row openssl_rows[] = {
 START_TEST(openssl_s_client)
 {
 	struct sockaddr_in sa = { .sin_family = AF_INET };
-	char dir[] = "/tmp/unmap-test-tls.XXXXXX", path[64], said[200];
+	char dir[] = "/tmp/unmap-test-tls" FIXTURE_TEMP, path[64], said[200];
 	int listener = socket(AF_INET, SOCK_STREAM, 0), status;
 	socklen_t len = sizeof(sa);
 	struct bundle other;

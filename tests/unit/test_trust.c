@@ -203,7 +203,7 @@ END_TEST
 
 START_TEST(list_files)
 {
-	char path[] = "/tmp/unmap-test-trust.XXXXXX";
+	char path[] = "/tmp/unmap-test-trust" FIXTURE_TEMP;
 	int fd = mkstemp(path);
 
 	ck_assert_int_ge(fd, 0);
