@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * check.h - what the simulated tests share: libcheck, hooks, questions
+ */
+#ifndef TESTS_SIM_CHECK_H
+#define TESTS_SIM_CHECK_H
+
+#include <check.h>
+#include <stdlib.h>
+
+#include "tests/sim/sim.c"
+
+#define UNUSED __attribute__((unused))
+
+/** struct nth - a hook that drops the @at-th thing that it counts, once
+ * @kind, @dir: what it counts (-1: any); @type: of messages, 0: any
+ */
+struct nth {
+	int kind, dir, type, at, count;
+	bool all;	/* from @at on */
+};
+
+static UNUSED bool nth_hook(struct sim *s, struct wire *w, void *arg)
+{
+	struct nth *n = arg;
+
+	(void)s;
+	if ((n->kind >= 0 && (int)w->kind != n->kind) ||
+	    (n->dir >= 0 && (int)w->dir != n->dir) ||
+	    (n->type && (w->kind != WIRE_MESSAGE ||
+			 wire_at(w)[2] != n->type)))
+		return false;
+	n->count++;
+	return n->at >= 0 && (n->all ? n->count > n->at :
+			      n->count == n->at + 1);
+}
+
+static UNUSED struct sim *sim_up(const struct sim_conf *c)
+{
+	struct sim *s = sim_new(c);
+
+	sim_start(s);
+	return s;
+}
+
+static UNUSED void sim_hook(struct sim *s, struct nth *n)
+{
+	s->hook = nth_hook;
+	s->hook_arg = n;
+}
+
+/* Nothing was seen that must never be seen. */
+static UNUSED void sim_end(struct sim *s)
+{
+	ck_assert_msg(!s->errors, "%llu errors, first: %s",
+		      (unsigned long long)s->errors, s->error);
+	sim_free(s);
+}
+
+static UNUSED struct session *session_at(struct node *n, const struct tcp *t)
+{
+	struct tuple k = { t->host, t->peer, t->host_port, t->peer_port,
+		PROTO_TCP };
+	uint32_t i = session_find(n->e, &k);
+
+	return i == NONE ? NULL : &n->e->session[i];
+}
+
+/* The own carrier of a session at this end, if it is in use. */
+static UNUSED struct carrier *carrier_at(struct node *n, const struct tcp *t)
+{
+	struct session *s = session_at(n, t);
+
+	return s && s->carrier != NONE &&
+	       n->e->own[s->carrier].state == CARRIER_UP ?
+	       &n->e->own[s->carrier] : NULL;
+}
+
+static UNUSED bool on_own(struct sim *s, const struct tcp *t)
+{
+	return carrier_at(&s->edge[t->edge], t) && carrier_at(&s->hub, t);
+}
+
+static UNUSED bool off_own(struct sim *s, const struct tcp *t)
+{
+	struct session *e = session_at(&s->edge[t->edge], t);
+	struct session *h = session_at(&s->hub, t);
+
+	return (!e || e->carrier == NONE) && (!h || h->carrier == NONE);
+}
+
+static UNUSED uint64_t via_sent(struct node *n, enum via v)
+{
+	return sim_link(n)->sent[v].packets;
+}
+
+static UNUSED int run_suite(const char *name, const TTest *const *tests)
+{
+	Suite *suite = suite_create(name);
+	TCase *tc = tcase_create(name);
+	SRunner *sr = srunner_create(suite);
+	int failed;
+
+	tcase_set_timeout(tc, 120);
+	for (; *tests; tests++)
+		tcase_add_test(tc, *tests);
+	suite_add_tcase(suite, tc);
+	srunner_run_all(sr, CK_ENV);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+#endif
