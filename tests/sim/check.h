@@ -94,16 +94,12 @@ static UNUSED uint64_t via_sent(struct node *n, enum via v)
 	return sim_link(n)->sent[v].packets;
 }
 
-static UNUSED int run_suite(const char *name, const TTest *const *tests)
+static UNUSED int run_case(Suite *suite, TCase *tc)
 {
-	Suite *suite = suite_create(name);
-	TCase *tc = tcase_create(name);
 	SRunner *sr = srunner_create(suite);
 	int failed;
 
 	tcase_set_timeout(tc, 120);
-	for (; *tests; tests++)
-		tcase_add_test(tc, *tests);
 	suite_add_tcase(suite, tc);
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);

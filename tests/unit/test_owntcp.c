@@ -421,10 +421,7 @@ int main(void)
 {
 	Suite *suite = suite_create("owntcp");
 	TCase *tc = tcase_create("owntcp");
-	SRunner *sr = srunner_create(suite);
-	int failed;
 
-	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, syn_goes_at_once);
 	tcase_add_test(tc, twenty_bytes_fewer);
 	tcase_add_test(tc, full_packets_on_1480);
@@ -443,9 +440,5 @@ int main(void)
 	tcase_add_loop_test(tc, idle_costs_nothing, 0, 2);
 	tcase_add_test(tc, peer_answers_late);
 	tcase_add_test(tc, short_flows_start_shared);
-	suite_add_tcase(suite, tc);
-	srunner_run_all(sr, CK_ENV);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run_case(suite, tc);
 }
