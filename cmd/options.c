@@ -95,7 +95,14 @@ const struct program status_program = {
 		"unmap status alice --sessions\n"
 		"unmap status hub --json\n",
 	.notes =
-		"With several running and none named, lists them.\n",
+		"With several running and none named, lists them. \"saved\" counts\n"
+		"what native IPv6 would have sent less what crossed the IPv4 path.\n"
+		"Under --json: one object; keys are only added, never renamed:\n"
+		"program name pid version uptime_ms prefix inbound carriers ports\n"
+		"certificate io sessions drops lost; an edge has hub and link, a\n"
+		"hub has edges, each: name prefix up since_ms rtt_ms seen path notes\n"
+		"path_mtu own_tcp shared relay own_active own_budget sessions\n"
+		"saved_bytes drops traffic. --sessions adds session_list.\n",
 };
 
 static const struct opt bench_table[] = {

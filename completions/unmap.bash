@@ -24,6 +24,8 @@ _unmap()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		w=${COMP_WORDS[i]}
 		case "$prog $w" in
+		' edge') prog=$w ;;
+		' hub') prog=$w ;;
 		' keygen') prog=$w ;;
 		'keygen init') prog=$prog\ $w ;;
 		'keygen edge') prog=$prog\ $w ;;
@@ -31,11 +33,41 @@ _unmap()
 		'keygen list') prog=$prog\ $w ;;
 		'keygen renew') prog=$prog\ $w ;;
 		'keygen revoke') prog=$prog\ $w ;;
+		' status') prog=$w ;;
 		esac
 	done
 	case $prog in
 	'')
-		_unmap_reply -W 'keygen --version --install --help'
+		_unmap_reply -W 'edge hub keygen status --version --install --help'
+		;;
+	'edge')
+		case $prev in
+		--lan) _unmap_reply -W '$(command ls /sys/class/net 2>/dev/null)'; return ;;
+		--inbound) _unmap_reply -W 'none all'; return ;;
+		--carriers) _unmap_reply -W 'auto own shared relay'; return ;;
+		--ports) COMPREPLY=(); return ;;
+		--hub) COMPREPLY=(); return ;;
+		--status) COMPREPLY=(); return ;;
+		--log) _unmap_reply -W 'error warn info debug'; return ;;
+		esac
+		case $cur in
+		-*) _unmap_reply -W '--lan --inbound --carriers --ports --hub --no-bpf --status --log --help' ;;
+		*) _unmap_reply -f ;;
+		esac
+		;;
+	'hub')
+		case $prev in
+		--listen) COMPREPLY=(); return ;;
+		--carriers) _unmap_reply -W 'auto own shared relay'; return ;;
+		--ports) COMPREPLY=(); return ;;
+		--bench) _unmap_reply -W 'no 100 1000'; return ;;
+		--status) COMPREPLY=(); return ;;
+		--log) _unmap_reply -W 'error warn info debug'; return ;;
+		esac
+		case $cur in
+		-*) _unmap_reply -W '--listen --carriers --ports --no-bpf --bench --status --log --help' ;;
+		*) _unmap_reply -f ;;
+		esac
 		;;
 	'keygen')
 		_unmap_reply -W 'init edge show list renew revoke --help'
@@ -95,6 +127,14 @@ _unmap()
 		*) _unmap_reply -d ;;
 		esac
 		;;
+	'status')
+		case $prev in
+		esac
+		case $cur in
+		-*) _unmap_reply -W '--json --sessions --watch --help' ;;
+		*) COMPREPLY=() ;;
+		esac
+		;;
 	esac
 }
-complete -o filenames -F _unmap unmap unmap-keygen
+complete -o filenames -F _unmap unmap unmap-edge unmap-hub unmap-keygen unmap-status
