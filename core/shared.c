@@ -10,21 +10,7 @@
  *   - else by relay, if shared does not work (shared_works()).
  * Super-packets are cut (cut.c) and partial checksums completed before.
  *
- * Proof. Explicit packets and punches carry a counter and a MAC under a key of
- * the control connection. prove() checks number, length and counter before the
- * MAC, so a flood costs little, and moves the window only after it. The key of
- * the former connection stays good until the first packet under the new one.
- *
- * Latch, at the hub. An ASK from a new address is answered with a CHALLENGE of
- * the same size; the ECHO of its nonce moves the latch. So a copied packet
- * sent from a forged address moves nothing, and nobody is flooded.
- *
- * Liveness, at the edge: shared_timer(). Up since an ANSWER; an ASK that is
- * not answered is repeated, then the socket is given a fresh mapping, then the
- * carrier is down and the relay is wanted.
- *
- * Sizes, both ends: padded ASKs, whose ANSWER tells the size that arrived;
- * size_timer() sends them in rounds, because a packet may be lost.
+ * proof.c says whom to believe, punch.c keeps the mapping and measures.
  *
  * Pieces wait in a ring of PARTS places for one second; a full ring forgets
  * the oldest: a flood of halves costs others at most their halves.
@@ -33,106 +19,10 @@
 #include "core/state.h"
 
 enum {
-	IP_UDP = IP4_HDR + UDP_HDR,
-	KEEP_MS = 12 * 1000,		/* below the shortest time-out seen, 15 s */
-	ASK_MS = 1000, ASK_TRIES = 6, ASK_FRESH = 3, ASK_SLOW_MS = 5000,
 	BUSY_SILENT_MS = 2000,
-	HUB_SHARED_MS = 5 * KEEP_MS,
-	PART_MS = 1000,
-	SIZE_ROUND_MS = 400, SIZE_AGAIN_MS = 30 * 60 * 1000
+	HUB_SHARED_MS = 5 * SHARED_KEEP_MS,
+	PART_MS = 1000
 };
-
-/* What the MAC covers besides the bytes. */
-struct proof {
-	enum dir dir;
-	uint8_t proto;
-	uint16_t hport;
-	uint32_t carrier;
-};
-
-static struct proof proof_of(enum dir dir, const struct carrier *own)
-{
-	struct proof p = { dir, PROTO_UDP, 0, 0 };
-
-	if (own) {
-		p.hport = own->hport;
-		p.carrier = own->name;
-	}
-	return p;
-}
-
-static uint64_t mac_of(const struct siphash_key *k, const struct proof *p,
-		       uint64_t counter, struct span covered)
-{
-	uint8_t in[WIRE_MAC_INPUT];
-
-	if (covered.len > WIRE_MACED)
-		covered.len = WIRE_MACED;
-	in[0] = (uint8_t)p->dir;
-	in[1] = p->proto;
-	put16(in + 2, p->hport);
-	put32(in + 4, p->carrier);
-	put64(in + 8, counter);
-	memcpy(in + 16, covered.at, covered.len);
-	return siphash24(k, in, 16 + covered.len);
-}
-
-static bool window_fresh(const struct window *w, uint64_t counter)
-{
-	if (counter > w->top)
-		return true;
-	return counter && w->top - counter < 64 &&
-	       !(w->bits >> (w->top - counter) & 1);
-}
-
-static void window_note(struct window *w, uint64_t counter)
-{
-	if (counter > w->top) {
-		uint64_t by = counter - w->top;
-
-		w->bits = by < 64 ? w->bits << by | 1 : 1;
-		w->top = counter;
-	} else {
-		w->bits |= (uint64_t)1 << (w->top - counter);
-	}
-}
-
-/* Believe that @in comes from the other end of @l. The only place. */
-static enum drop prove(struct link *l, struct span in, const struct proof *p,
-		       uint64_t *counter)
-{
-	struct keys *k = &l->rx;
-	struct span covered = { in.at + WIRE_PROVEN, in.len - WIRE_PROVEN };
-	uint64_t mac = get64(in.at + WIRE_MAC_AT);
-
-	*counter = get64(in.at + WIRE_TAG);
-	if (k->has_now && window_fresh(&k->seen, *counter) &&
-	    mac_of(&k->now, p, *counter, covered) == mac) {
-		window_note(&k->seen, *counter);
-		k->has_before = false;
-		return DROP_NONE;
-	}
-	if (k->has_before && window_fresh(&k->seen_before, *counter) &&
-	    mac_of(&k->before, p, *counter, covered) == mac) {
-		window_note(&k->seen_before, *counter);
-		return DROP_NONE;
-	}
-	return k->has_now && !window_fresh(&k->seen, *counter) ? DROP_REPLAY :
-	       DROP_MAC;
-}
-
-/* Tag, counter and MAC before what stands at @at + WIRE_PROVEN already. */
-static void write_proof(struct engine *e, struct link *l, uint8_t *at,
-			uint32_t kind, const struct proof *p, size_t covered)
-{
-	uint64_t counter = ++l->tx_counter;
-
-	(void)e;
-	put32(at, kind << TAG_KIND_SHIFT | l->peer_number);
-	put64(at + WIRE_TAG, counter);
-	put64(at + WIRE_MAC_AT, mac_of(&l->tx_key, p, counter,
-		(struct span){ at + WIRE_PROVEN, covered }));
-}
 
 struct link *link_by_number(struct engine *e, uint32_t number)
 {
@@ -156,7 +46,7 @@ bool shared_works(const struct engine *e, const struct link *l)
 	return is_edge(e) || e->now - l->shared_rx < HUB_SHARED_MS;
 }
 
-static struct out *datagram(struct engine *e, struct link *l, uint8_t tos)
+struct out *shared_datagram(struct engine *e, struct link *l, uint8_t tos)
 {
 	struct out *o = out_new(e, OUT_DATAGRAM);
 
@@ -195,7 +85,7 @@ static size_t send_data(struct engine *e, struct link *l, uint32_t number,
 
 	skip(&p, IP6_HDR);
 	at = out_room(e, WIRE_TAG + p.head.len);
-	o = at ? datagram(e, l, tos) : NULL;
+	o = at ? shared_datagram(e, l, tos) : NULL;
 	if (!o)
 		return 0;
 	put32(at, (uint32_t)TAG_DATA << TAG_KIND_SHIFT | number);
@@ -219,14 +109,14 @@ static size_t send_part(struct engine *e, struct link *l, uint8_t part,
 	if (extra > p.body.len)
 		extra = p.body.len;
 	at = out_room(e, WIRE_EXPLICIT + p.head.len + extra);
-	o = at ? datagram(e, l, tos) : NULL;
+	o = at ? shared_datagram(e, l, tos) : NULL;
 	if (!o)
 		return 0;
 	at[WIRE_PROVEN] = part;
 	memcpy(at + WIRE_EXPLICIT, p.head.at, p.head.len);
 	memcpy(at + WIRE_EXPLICIT + p.head.len, p.body.at, extra);
 	covered = 1 + p.head.len + extra;
-	write_proof(e, l, at, TAG_EXPLICIT, &proof, covered);
+	write_proof(l, at, TAG_EXPLICIT, &proof, covered);
 	o->head = (struct span){ at, WIRE_PROVEN + covered };
 	o->body = (struct span){ p.body.at + extra, p.body.len - extra };
 	return IP_UDP + o->head.len + o->body.len;
@@ -322,322 +212,6 @@ enum via shared_send(struct engine *e, struct link *l, uint32_t session,
 	    e->now - l->asked_at > BUSY_SILENT_MS)
 		shared_ask(e, l, e->now);
 	return via;
-}
-
-/* -- punches ------------------------------------------------------------- */
-
-size_t punch_write(struct engine *e, struct link *l, struct writer *w,
-		   const struct punch *p, const struct carrier *own)
-{
-	struct proof proof = proof_of(dir_sent(e), own);
-	uint8_t *at = write_room(w, WIRE_PUNCH);
-
-	if (!at)
-		return 0;
-	at[WIRE_PROVEN] = p->type;
-	put32(at + WIRE_PROVEN + 1, p->carrier);
-	put64(at + WIRE_PROVEN + 5, p->nonce);
-	put32(at + WIRE_PROVEN + 13, p->addr.addr);
-	put16(at + WIRE_PROVEN + 17, p->addr.port);
-	put16(at + WIRE_PROVEN + 19, p->size);
-	write_proof(e, l, at, TAG_PUNCH, &proof, WIRE_PUNCH - WIRE_PROVEN);
-	return WIRE_PUNCH;
-}
-
-bool is_punch(struct span payload, uint32_t number)
-{
-	return payload.len >= WIRE_PUNCH &&
-	       get32(payload.at) ==
-	       ((uint32_t)TAG_PUNCH << TAG_KIND_SHIFT | number);
-}
-
-uint32_t punch_carrier(struct span in)
-{
-	return get32(in.at + WIRE_PROVEN + 1);
-}
-
-enum drop punch_read(struct engine *e, struct link *l, struct span in,
-		     const struct carrier *own, struct punch *p,
-		     uint64_t *counter)
-{
-	struct proof proof = proof_of(dir_received(e), own);
-	enum drop bad;
-
-	if (in.len < WIRE_PUNCH)
-		return DROP_SHORT;
-	/* padding is not covered: a punch is proved by its own fields */
-	in.len = WIRE_PUNCH;
-	bad = prove(l, in, &proof, counter);
-	if (bad)
-		return bad;
-	p->type = in.at[WIRE_PROVEN];
-	p->carrier = punch_carrier(in);
-	p->nonce = get64(in.at + WIRE_PROVEN + 5);
-	p->addr.addr = get32(in.at + WIRE_PROVEN + 13);
-	p->addr.port = get16(in.at + WIRE_PROVEN + 17);
-	p->size = get16(in.at + WIRE_PROVEN + 19);
-	return p->type && p->type < PUNCH_COUNT ? DROP_NONE : DROP_TAG;
-}
-
-/* A punch on shared to @to, padded with zeroes to an IPv4 packet of @size. */
-static void punch(struct engine *e, struct link *l, const struct punch *p,
-		  struct taddr4 to, size_t size)
-{
-	size_t len = size > IP_UDP + WIRE_PUNCH ? size - IP_UDP : WIRE_PUNCH;
-	uint8_t *at = out_room(e, len);
-	struct out *o = at ? datagram(e, l, 0) : NULL;
-	struct writer w;
-
-	if (!o)
-		return;
-	memset(at, 0, len);
-	w = writer_of(at, len);
-	punch_write(e, l, &w, p, NULL);
-	o->to = to;
-	o->head = (struct span){ at, len };
-}
-
-void shared_ask(struct engine *e, struct link *l, msec now)
-{
-	struct punch p = { .type = PUNCH_ASK, .nonce = rand64(&e->rand) };
-
-	if (!is_edge(e) || !l->shared.addr || !l->rx.has_now ||
-	    e->conf.carriers == CARRIERS_RELAY)
-		return;
-	l->asked_at = now;
-	punch(e, l, &p, l->shared, 0);
-	if (l->shared_up) /* the answer is due; see shared_timer() */
-		link_due(e, l, TIMER_PUNCH, now + (3 * l->rtt_ms > ASK_MS ?
-			 3 * l->rtt_ms : ASK_MS));
-}
-
-static void tell_shared(struct engine *e, struct link *l, bool usable)
-{
-	struct msg m = { .type = MSG_SHARED, .u.shared = { usable } };
-
-	out_message(e, l, &m);
-}
-
-static void shared_is_up(struct engine *e, struct link *l, msec now)
-{
-	l->shared_rx = now;
-	l->punch_tried = 0;
-	if (l->shared_up)
-		return;
-	l->shared_up = true;
-	out_note(e, l, NOTE_SHARED_UP);
-	l->size_tried = 0;
-	link_due(e, l, TIMER_SIZE, now);
-	if (is_edge(e)) {
-		l->peer_shared = true;
-		tell_shared(e, l, true);
-		link_want_relay(e, l, false, now);
-	}
-}
-
-static void shared_is_down(struct engine *e, struct link *l, msec now)
-{
-	if (l->shared_up) {
-		l->shared_up = false;
-		out_note(e, l, NOTE_SHARED_DOWN);
-		tell_shared(e, l, false);
-	}
-	link_want_relay(e, l, true, now);
-}
-
-void shared_timer(struct engine *e, struct link *l, msec now)
-{
-	struct out *o;
-
-	if (!is_edge(e) || l->control == NONE)
-		return;
-	if (e->conf.carriers == CARRIERS_RELAY) {
-		link_want_relay(e, l, true, now);
-		return;
-	}
-	if (l->shared_up && now - l->shared_rx < KEEP_MS &&
-	    l->asked_at <= l->shared_rx) { /* answered; next when idle */
-		msec last = l->shared_tx > l->asked_at ? l->shared_tx :
-			    l->asked_at;
-
-		l->punch_tried = 0;
-		if (now - last < KEEP_MS) {
-			link_due(e, l, TIMER_PUNCH, last + KEEP_MS);
-			return;
-		}
-	}
-	if (l->punch_tried < ASK_TRIES)
-		l->punch_tried++;
-	if (l->punch_tried == ASK_FRESH && l->shared_up) {
-		o = out_new(e, OUT_RECONNECT);
-		if (o)
-			o->on = false;
-	}
-	if (l->punch_tried >= (l->shared_up ? ASK_TRIES : ASK_FRESH))
-		shared_is_down(e, l, now);
-	shared_ask(e, l, now);
-	link_due(e, l, TIMER_PUNCH, now +
-		 (l->punch_tried >= ASK_TRIES ? ASK_SLOW_MS : l->shared_up ?
-		  ASK_MS : (msec)250 << (l->punch_tried - 1)));
-}
-
-/* Sizes tried first: plateaus of the field (Ethernet, PPPoE, DS-Lite, GRE,
- * LTE ...), largest first. A further round looks between two of them.
- */
-static const uint16_t plateau[] = { 1500, 1492, 1480, 1472, 1460, 1452, 1440,
-	1428, 1420, 1400, 1380, 1360, 1340, 1320, 1300, 1280 };
-enum { PLATEAUS = sizeof(plateau) / sizeof(plateau[0]) };
-
-static void size_ask(struct engine *e, struct link *l, uint16_t size)
-{
-	struct punch p = { .type = PUNCH_ASK, .nonce = rand64(&e->rand) };
-
-	if (size <= e->uplink_mtu)
-		punch(e, l, &p, l->shared, size);
-}
-
-void size_timer(struct engine *e, struct link *l, msec now)
-{
-	uint16_t above = 0;
-
-	if (!shared_works(e, l))
-		return;
-	for (int i = 0; i < PLATEAUS; i++) {
-		if (plateau[i] <= l->size_out)
-			break;
-		if (l->size_tried < 2)
-			size_ask(e, l, plateau[i]);
-		above = plateau[i];
-	}
-	if (l->size_tried == 2 && l->size_out && above &&
-	    l->size_out < e->uplink_mtu)
-		for (uint16_t s = (uint16_t)(above - 4); s > l->size_out;
-		     s = (uint16_t)(s - 4))
-			size_ask(e, l, s);
-	if (l->size_tried++ < 2) {
-		link_due(e, l, TIMER_SIZE, now + SIZE_ROUND_MS + 2 * l->rtt_ms);
-	} else {
-		l->size_tried = 0;
-		link_due(e, l, TIMER_SIZE, now + SIZE_AGAIN_MS);
-	}
-}
-
-void size_doubt(struct engine *e, struct link *l, msec now)
-{
-	if (l->size_tried || !l->size_out) /* being measured already */
-		return;
-	l->size_out = 0;
-	link_due(e, l, TIMER_SIZE, now);
-}
-
-void size_heard(struct engine *e, struct link *l, uint16_t bytes, msec now)
-{
-	struct msg m = { .type = MSG_SIZE, .u.size = { bytes } };
-
-	(void)now;
-	if (bytes <= l->size_out)
-		return;
-	l->size_out = bytes;
-	out_message(e, l, &m);
-	if (path_size(l))
-		out_note(e, l, NOTE_SIZE);
-}
-
-static void heard_seen(struct engine *e, struct link *l, struct taddr4 seen,
-		       msec now)
-{
-	bool changed = l->seen.addr && !taddr4_eq(l->seen, seen);
-
-	l->seen = seen;
-	if (changed) {
-		out_note(e, l, NOTE_NAT_CHANGED);
-		carrier_leave_all(e, l, LEFT_NAT, now);
-		probe_forget(e, l, now);
-	}
-}
-
-static void answer(struct engine *e, struct link *l, uint8_t type,
-		   uint64_t nonce, const struct engine_datagram *d)
-{
-	struct punch p = { .type = type, .nonce = nonce, .addr = d->from,
-		.size = (uint16_t)(d->bytes.len + IP_UDP) };
-
-	punch(e, l, &p, d->from, 0);
-}
-
-static void hub_punched(struct engine *e, struct link *l, const struct punch *p,
-			const struct engine_datagram *d, uint64_t counter)
-{
-	bool known = l->shared.addr && taddr4_eq(d->from, l->shared);
-
-	if (p->type == PUNCH_ECHO && !known && p->nonce == l->nonce &&
-	    l->nonce && taddr4_eq(d->from, l->candidate)) {
-		if (l->shared.addr)
-			out_note(e, l, NOTE_NAT_CHANGED);
-		l->shared = d->from;
-		l->shared_local = d->local;
-		l->peer_shared = true;
-		l->nonce = 0;
-		known = true;
-	}
-	if (known) {
-		l->seen = d->from;
-		if (p->type != PUNCH_ANSWER)
-			answer(e, l, PUNCH_ANSWER, p->nonce, d);
-		shared_is_up(e, l, e->now);
-		return;
-	}
-	if (p->type != PUNCH_ASK || counter < l->top_punch)
-		return;
-	l->top_punch = counter;
-	l->candidate = d->from;
-	l->shared_local = d->local;
-	l->nonce = rand64(&e->rand);
-	answer(e, l, PUNCH_CHALLENGE, l->nonce, d);
-}
-
-static void edge_punched(struct engine *e, struct link *l,
-			 const struct punch *p,
-			 const struct engine_datagram *d)
-{
-	struct punch echo = { .type = PUNCH_ECHO, .nonce = p->nonce };
-
-	switch (p->type) {
-	case PUNCH_ASK:
-		answer(e, l, PUNCH_ANSWER, p->nonce, d);
-		break;
-	case PUNCH_CHALLENGE:
-		punch(e, l, &echo, l->shared, 0);
-		break;
-	case PUNCH_ANSWER:
-		heard_seen(e, l, p->addr, e->now);
-		shared_is_up(e, l, e->now);
-		break;
-	}
-}
-
-static enum drop punched(struct engine *e, uint32_t number,
-			 const struct engine_datagram *d)
-{
-	struct link *l = link_by_number(e, number);
-	uint64_t counter;
-	struct punch p;
-	enum drop bad;
-
-	if (!l)
-		return DROP_TAG;
-	if (is_edge(e) && !taddr4_eq(d->from, l->shared))
-		return DROP_NOT_LATCHED;
-	bad = punch_read(e, l, d->bytes, NULL, &p, &counter);
-	if (bad)
-		return bad;
-	if (is_edge(e))
-		edge_punched(e, l, &p, d);
-	else
-		hub_punched(e, l, &p, d, counter);
-	if (p.type == PUNCH_ANSWER)
-		size_heard(e, l, p.size, e->now);
-	return DROP_NONE;
 }
 
 /* -- receiving ----------------------------------------------------------- */
@@ -817,7 +391,7 @@ void engine_datagram(struct engine *e, const struct engine_datagram *d,
 		bad = explicit_packet(e, number, d);
 		break;
 	case TAG_PUNCH:
-		bad = punched(e, number, d);
+		bad = shared_punched(e, number, d);
 		break;
 	}
 	if (bad)

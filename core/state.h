@@ -24,6 +24,8 @@ enum initiator { BY_HOST, BY_PEER };
 /* Times in ms and sizes in bytes; the section of design.md gives the reason. */
 enum {
 	PROMOTE_BYTES = 64 * 1024,	/* 3: shared to own */
+	IP_UDP = IP4_HDR + UDP_HDR,
+	SHARED_KEEP_MS = 12 * 1000,	/* 3.1: below the least time-out seen */
 	SMALL_OUTER = 1260,		/* 3: goes whole before M is known */
 	MIN_INNER = 1280,		/* RFC 8200, 5 */
 	SYN_AGAIN_MS = 900,		/* 3.4: the host's own retransmission */
@@ -37,7 +39,8 @@ enum {
 	FIRST_SHORT = 32,		/* 3: packets of a short flow */
 	ONE_GIB = 1 << 30,		/* 3.4 */
 	MID_WINDOW = 65535, MID_SCALE = 14,
-	FULL_MTU = 1500
+	FULL_MTU = 1500,
+	ICMP6_RATE = 1000, ICMP6_BURST = 200	/* errors of our own, per s */
 };
 
 /* What is known of one side's SYN or SYN/ACK. */
@@ -281,6 +284,8 @@ struct engine {
 
 	struct wheel wheel;
 	uint64_t drops[DROP_COUNT];
+	uint32_t icmp_tokens;
+	msec icmp_at;
 
 	struct out out[OUT_CAP];
 	uint32_t out_count, out_done;
@@ -395,6 +400,29 @@ void deliver(struct engine *e, struct link *l, struct frame *f, enum via via,
 void count_received(struct link *l, enum via via, uint64_t inner,
 		    uint64_t wire, uint32_t packets);
 
+/* -- proof.c ------------------------------------------------------------ */
+
+/** struct proof - what the MAC covers besides the bytes */
+struct proof {
+	enum dir dir;
+	uint8_t proto;
+	uint16_t hport;
+	uint32_t carrier;
+};
+
+/** proof_of() - For a packet in @dir on shared, or on carrier @own */
+struct proof proof_of(enum dir dir, const struct carrier *own);
+/** prove() - Believe that @in (WIRE_PROVEN bytes or more) comes from the other
+ * end of @l. Return: DROP_NONE and its counter, or why not
+ */
+enum drop prove(struct link *l, struct span in, const struct proof *p,
+		uint64_t *counter);
+/** write_proof() - Tag, counter and MAC at @at, before the @covered bytes that
+ * stand at @at + WIRE_PROVEN already
+ */
+void write_proof(struct link *l, uint8_t *at, uint32_t kind,
+		 const struct proof *p, size_t covered);
+
 /* -- shared.c ------------------------------------------------------------ */
 
 /** shared_send() - Send an inner packet on shared, else relay, cutting it up
@@ -404,6 +432,11 @@ void count_received(struct link *l, enum via via, uint64_t inner,
  */
 enum via shared_send(struct engine *e, struct link *l, uint32_t session,
 		     const struct pkt *p, bool may_context);
+/** shared_datagram() - A datagram to the other end; NULL if there is no room */
+struct out *shared_datagram(struct engine *e, struct link *l, uint8_t tos);
+/** shared_punched() - A punch came on shared */
+enum drop shared_punched(struct engine *e, uint32_t number,
+			 const struct engine_datagram *d);
 /** punch_write() - Body of a punch, MAC included. @own: NULL for shared */
 struct punch {
 	uint8_t type;
