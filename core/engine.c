@@ -32,7 +32,8 @@ static size_t layout(struct engine *e, const struct engine_conf *c)
 	uint8_t *base = (uint8_t *)e;
 	size_t at = align64(sizeof(*e));
 	const struct { size_t where, len; } array[] = {
-#define ARRAY(field, count) { offsetof(struct engine, field),					      (count) * sizeof(*e->field) }
+#define ARRAY(field, count) \
+	{ offsetof(struct engine, field), (count) * sizeof(*e->field) }
 		ARRAY(session, c->sessions), ARRAY(own, c->own),
 		ARRAY(tx, c->contexts), ARRAY(rx, c->contexts),
 		ARRAY(link, c->links), ARRAY(conn, c->conns),
@@ -87,6 +88,8 @@ struct engine *engine_init(void *memory, const struct engine_conf *c, msec now)
 	e->epoch = rand64(&e->rand) | 1;
 	e->next_name = rand32(&e->rand) & 0xffff;
 	e->uplink_mtu = FULL_MTU;
+	e->icmp_tokens = ICMP6_BURST;
+	e->icmp_at = now;
 	layout(e, c);
 	for (n = 0; n < c->sessions; n++)
 		e->session[n].older = n + 1 < c->sessions ? n + 1 : NONE;
@@ -223,6 +226,22 @@ void end_packet(struct engine *e, struct link *l, enum drop why)
 		l->drops++;
 }
 
+/* RFC 4443, 2.4 f: a token bucket over all errors of our own. */
+static bool icmp6_token(struct engine *e)
+{
+	msec since = e->now - e->icmp_at;
+
+	e->icmp_tokens = since * ICMP6_RATE / 1000 + e->icmp_tokens <
+			 ICMP6_BURST ? e->icmp_tokens +
+			 (uint32_t)(since * ICMP6_RATE / 1000) : ICMP6_BURST;
+	if (since * ICMP6_RATE >= 1000)
+		e->icmp_at = e->now;
+	if (!e->icmp_tokens)
+		return false;
+	e->icmp_tokens--;
+	return true;
+}
+
 void answer_icmp6(struct engine *e, const struct pkt *p, uint8_t type,
 		  uint8_t code, uint32_t param)
 {
@@ -230,7 +249,7 @@ void answer_icmp6(struct engine *e, const struct pkt *p, uint8_t type,
 	struct frame f = { 0 };
 	uint8_t *at;
 
-	if (!icmp6_may_answer(p, type == ICMP6_TOO_BIG))
+	if (!icmp6_may_answer(p, type == ICMP6_TOO_BIG) || !icmp6_token(e))
 		return;
 	at = out_room(e, MIN_INNER);
 	if (!at)

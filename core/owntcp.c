@@ -7,10 +7,10 @@
  * FIRST: the inner handshake is the outer one.
  *
  *	host        edge                    hub             peer
- *	 SYN ──────► SYN on the carrier ───► latch
- *	             OPEN + copy (control) ► copy ─────────► SYN
- *	 SYN/ACK ◄── ◄─────────────────────  ◄────────────── SYN/ACK
- *	 ACK ──────► ──────────────────────► usable ───────► ACK
+ *	 SYN ------> SYN on the carrier ---> latch
+ *	             OPEN + copy (control) > copy ---------> SYN
+ *	 SYN/ACK <-- <---------------------  <-------------- SYN/ACK
+ *	 ACK ------> ----------------------> usable -------> ACK
  *
  * The first SYN/ACK to arrive at the edge, on whichever carrier, is delivered.
  * If it came elsewhere the edge repeats the carrier's SYN; the hub then makes
@@ -20,11 +20,11 @@
  * bytes each way in the edge's view; none of the handshake is delivered.
  *
  *	edge                                   hub
- *	 OPEN (control), SYN at S-1 ─────────►  latch
- *	 ◄─────────────────────── SYN/ACK at T-1
- *	 ACK S, T ───────────────────────────►  usable
- *	 ◄── advance: at the present byte, acknowledges S-1
- *	 usable; advance, acknowledges T-1 ──►
+ *	 OPEN (control), SYN at S-1 --------->  latch
+ *	 <----------------------- SYN/ACK at T-1
+ *	 ACK S, T --------------------------->  usable
+ *	 <-- advance: at the present byte, acknowledges S-1
+ *	 usable; advance, acknowledges T-1 -->
  *
  * The edge alone has timers (1, 2, 4 s): SYN until SYN/ACK, ACK until the
  * advance. The hub sends a SYN/ACK only in answer to a SYN, never after an ACK:

@@ -9,12 +9,12 @@
  * compares what arrives with that.
  *
  *	edge                                     hub
- *	 OPEN (control), SYN at S-1 ───────────►
- *	 ◄────────────────────────── SYN/ACK at T-1
- *	 ACK ──────────────────────────────────►
- *	 ◄────────────── bytes at T+PROBE_JUMP, in several sizes
- *	 bytes at S+PROBE_JUMP, several sizes ─►
- *	 ◄──────────── PROBE_SAW (control): altered or not, largest
+ *	 OPEN (control), SYN at S-1 ----------->
+ *	 <-------------------------- SYN/ACK at T-1
+ *	 ACK ---------------------------------->
+ *	 <-------------- bytes at T+PROBE_JUMP, in several sizes
+ *	 bytes at S+PROBE_JUMP, several sizes ->
+ *	 <------------ PROBE_SAW (control): altered or not, largest
  *
  * The sizes make it a path MTU probe as well, where UDP is blocked. Nothing
  * arrives: the range is not open, or sequence numbers are rewritten (the SYN
