@@ -276,7 +276,8 @@ static void control_up(struct engine *e, struct link *l, uint32_t conn,
 	    l->next_hport > l->peer_hi)
 		l->next_hport = (uint16_t)(l->peer_lo + rand_below(&e->rand,
 			(uint32_t)(l->peer_hi - l->peer_lo + 1)));
-	l->punch_tried = 0;
+	if (!l->shared_up) /* else asks go on being counted */
+		l->punch_tried = 0;
 	link_due(e, l, TIMER_PUNCH, now);
 	if (l->own_tcp != NOTE_OWN_UP)
 		link_due(e, l, TIMER_PROBE, now + PROBE_AFTER_MS);
