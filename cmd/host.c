@@ -90,7 +90,8 @@ void host_watch(struct daemon *d)
 		die(EX_OSERR, "cannot start: out of descriptors");
 }
 
-static void configure(struct helper_request *q)
+/* Return: what the reply says of the prefix's link. */
+static int configure(struct helper_request *q)
 {
 	struct helper_reply r;
 	int err;
@@ -100,6 +101,7 @@ static void configure(struct helper_request *q)
 		die(err == -EPERM ? EX_NOPERM : EX_OSERR,
 		    "cannot configure this host: %s: %s",
 		    *r.what ? r.what : "no answer", strerror(-err));
+	return r.on_link;
 }
 
 void host_edge(const struct ifconf_edge *c)
@@ -109,11 +111,11 @@ void host_edge(const struct ifconf_edge *c)
 	configure(&q);
 }
 
-void host_hub(const struct ifconf_hub *c)
+int host_hub(const struct ifconf_hub *c)
 {
 	struct helper_request q = { .type = HELPER_HUB, .hub = *c };
 
-	configure(&q);
+	return configure(&q);
 }
 
 static void route_done(const struct helper_reply *r, void *arg)

@@ -24,9 +24,11 @@ typedef void host_resolved_fn(const struct host_names *n, void *arg);
 int host_run(int (*translate)(void *arg), void *arg, uint16_t lo, uint16_t hi);
 /** host_watch() - Translator: hear the helper's answers in the daemon's loop */
 void host_watch(struct daemon *d);
-/** host_edge(), host_hub() - Configure; dies with a sentence if it fails */
+/** host_edge(), host_hub() - Configure; dies with a sentence if it fails
+ * host_hub() gives the interface on whose link the prefix lies, or 0
+ */
 void host_edge(const struct ifconf_edge *c);
-void host_hub(const struct ifconf_hub *c);
+int host_hub(const struct ifconf_hub *c);
 /** host_route() - Hub: an edge's prefix is reachable, or no longer */
 void host_route(const struct prefix6 *p, bool on);
 /** host_uplink() - Settings that capture and output need in their modes */

@@ -29,6 +29,7 @@
 #include "cmd/daemon.h"
 #include "cmd/host.h"
 #include "cmd/options.h"
+#include "net/ndp.h"
 #include "net/rtnl.h"
 
 enum {
@@ -49,6 +50,7 @@ struct hub {
 	struct hub_opts o;
 	struct listener listener[HUB_LISTEN];
 	unsigned listeners;
+	struct ndp ndp;
 	struct revoked revoked;
 	char revoked_path[512];
 	struct timespec revoked_at;
@@ -321,14 +323,48 @@ static void hub_conf(struct daemon *d, const struct hub_opts *o)
 	c->budget = HUB_BUDGET;
 }
 
+/* The prefix lies on the uplink's link: neighbours ask for its addresses. */
+static bool is_ours(const struct addr6 *a, void *arg)
+{
+	struct daemon *d = arg;
+
+	return engine_reaches(d->engine, a);
+}
+
+static void open_ndp(struct daemon *d, int index)
+{
+	struct ndp_conf c = { .link = index, .is_ours = is_ours, .arg = d };
+	struct ndp *n = &hub_of(d)->ndp;
+	struct rtnl_link link;
+	int err = rtnl_link_get(NULL, index, &link);
+
+	if (!err) {
+		c.mac_len = link.mac_len <= sizeof(c.mac) ? link.mac_len : 0;
+		memcpy(c.mac, link.mac, c.mac_len);
+		err = ndp_open(n, &c);
+	}
+	if (!err)
+		err = loop_add(&d->loop, &n->watch, EPOLLIN);
+	if (err)
+		log_warn("cannot answer for the prefix on interface %d: %s; "
+			 "have it routed to this machine", index,
+			 strerror(-err));
+	else
+		log_info("prefix is on the link of %s: answering for it",
+			 link.name);
+}
+
 static void configure(struct daemon *d)
 {
 	struct ifconf_hub c = { .prefix = d->conf.prefix, .own = d->conf.self,
 		.mtu = INNER_MTU, .lo = d->conf.port_lo,
 		.hi = d->conf.port_hi };
+	int on_link;
 
 	memcpy(c.inner, d->inner.name, sizeof(c.inner));
-	host_hub(&c);
+	on_link = host_hub(&c);
+	if (on_link)
+		open_ndp(d, on_link);
 }
 
 static int translate(void *arg)

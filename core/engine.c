@@ -359,6 +359,11 @@ bool engine_session(const struct engine *e, uint32_t n,
 	return true;
 }
 
+bool engine_reaches(struct engine *e, const struct addr6 *a)
+{
+	return addr6_eq(a, &e->conf.self) || link_by_addr(e, a);
+}
+
 void engine_bench(struct engine *e, uint32_t link, struct span body)
 {
 	struct msg m = { .type = MSG_BENCH, .u.bench = { body } };

@@ -232,6 +232,8 @@ bool engine_session(const struct engine *e, uint32_t n,
 		    struct session_status *s, msec now);
 uint32_t engine_sessions(const struct engine *e);
 uint64_t engine_drops(const struct engine *e, enum drop d);
+/** engine_reaches() - Hub: does @a belong to us or to an edge we know? */
+bool engine_reaches(struct engine *e, const struct addr6 *a);
 /** engine_bench() - Send @body as BENCH on the control connection of @link */
 void engine_bench(struct engine *e, uint32_t link, struct span body);
 
