@@ -344,12 +344,14 @@ static void take_bytes(struct tcp *t, enum dir d, const struct pkt *p)
 		if ((int32_t)(off + p->payload) > (int32_t)e->got)
 			sim_error(t->sim, "bytes that nobody sent");
 	} else {
-		if (off + p->payload > e->have_len) {
-			e->have = realloc(e->have, off + p->payload);
-			memset(e->have + e->have_len, 0,
-			       off + p->payload - e->have_len);
-			e->have_len = off + p->payload;
+		if (off + p->payload > e->have_cap) {
+			e->have = realloc(e->have, t->end[!d].total);
+			memset(e->have + e->have_cap, 0,
+			       t->end[!d].total - e->have_cap);
+			e->have_cap = t->end[!d].total;
 		}
+		if (off + p->payload > e->have_len)
+			e->have_len = off + p->payload;
 		for (uint32_t i = 0; i < p->payload; i++) {
 			if (at[i] != byte_at(off + i, !d))
 				sim_error(t->sim, "TCP bytes altered");

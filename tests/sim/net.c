@@ -521,10 +521,10 @@ static void packet_out(struct node *n, const struct out *o)
 		sim_wire(s, &w);
 }
 
-static void fresh_mappings(struct node *n)
+static void fresh_mappings(struct node *n, bool control)
 {
 	n->udp_port++;
-	for (uint32_t i = 0; i < n->sim->pipes; i++)
+	for (uint32_t i = 0; control && i < n->sim->pipes; i++)
 		if (n->sim->pipe[i].used && n->sim->pipe[i].edge == n->index)
 			close_conn_of(n->sim, n, n->sim->pipe[i].conn[UP]);
 }
@@ -566,7 +566,7 @@ static void pump(struct node *n)
 		case OUT_MESSAGE: case OUT_RELAY: message_out(n, o); break;
 		case OUT_CLOSE: close_conn_of(n->sim, n, o->conn); break;
 		case OUT_WANT_RELAY: want_relay(n, o->on); break;
-		case OUT_RECONNECT: fresh_mappings(n); break;
+		case OUT_RECONNECT: fresh_mappings(n, o->on); break;
 		case OUT_NOTE:
 			n->notes[o->note]++;
 			if (getenv("SIM_TRACE"))

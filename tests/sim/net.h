@@ -139,7 +139,7 @@ enum tcp_state { TCP_CLOSED, TCP_LISTENS, TCP_SYN_SENT, TCP_SYN_GOT, TCP_OPEN };
 struct end {
 	enum tcp_state state;
 	uint32_t iss, una, nxt, recover, irs;
-	uint32_t total, got, have_len;
+	uint32_t total, got, have_len, have_cap;
 	uint8_t *have;
 	bool fin_wanted, fin_got, reset, timer_set;
 	uint32_t peer_win, mss, ts_recent;

@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_shared.c - shared carrier, explicit pieces, relay, sizes (design 3, 3.1)
+ */
+#include "tests/sim/check.h"
+
+static struct sim *up(uint16_t mtu, bool black_hole, enum carriers carriers)
+{
+	struct sim_conf c = { .seed = 11, .nat.strict = true, .mtu = mtu,
+		.black_hole = black_hole, .carriers = carriers,
+		.inbound = "all" };
+
+	return sim_up(&c);
+}
+
+/* One ping of this inner size. Return: the answer came. */
+static bool pinged(struct sim *s, enum dir d, size_t inner)
+{
+	uint64_t before = s->ping_got[!d];
+
+	ping_send(s, 0, d, inner - IP6_HDR - 8);
+	sim_run(s, 300);
+	return s->ping_got[!d] > before;
+}
+
+static uint32_t told_mtu(struct sim *s, enum dir to)
+{
+	uint32_t mtu = s->icmp_errors[to] && s->icmp_type == ICMP6_TOO_BIG ?
+		       s->icmp_param : 0;
+
+	s->icmp_errors[to] = 0;
+	return mtu;
+}
+
+/* -- sizes --------------------------------------------------------------------- */
+
+START_TEST(sizes)
+{
+	static const uint16_t mtus[] = { 1500, 1492, 1480, 1460, 1400, 1340,
+		1478, 1434 };
+	uint16_t m = mtus[_i % 8];
+	struct sim *s = up(m, _i >= 8, CARRIERS_AUTO);
+
+	sim_run(s, 10 * 1000);
+	ck_assert_uint_le(path_size(sim_link(&s->edge[0])), m);
+	ck_assert_uint_ge(path_size(sim_link(&s->edge[0])) + 3, m);
+	ck_assert_uint_eq(path_size(sim_link(&s->edge[0])),
+			  path_size(sim_link(&s->hub)));
+	m = path_size(sim_link(&s->edge[0]));
+	for (int d = UP; d <= DOWN; d++) {
+		pinged(s, d, 100);
+		told_mtu(s, !d);
+		/* fits shared: no word */
+		ck_assert(pinged(s, d, m + 8u));
+		ck_assert_uint_eq(told_mtu(s, !d), 0);
+		/* does not: two pieces, and a hint, once a second */
+		ck_assert(pinged(s, d, m + 9u));
+		ck_assert_uint_eq(told_mtu(s, !d), m + 8u);
+		ck_assert(pinged(s, d, m + 20u));
+		ck_assert_uint_eq(told_mtu(s, !d), 0);
+		sim_run(s, 1000);
+		ck_assert(pinged(s, d, m + 20u));
+		ck_assert_uint_eq(told_mtu(s, !d), m + 8u);
+		/* nothing carries it */
+		ck_assert(!pinged(s, d, m + 21u));
+		ck_assert_uint_eq(told_mtu(s, !d), m + 20u);
+		ck_assert(!pinged(s, d, 1800));
+		ck_assert_uint_eq(told_mtu(s, !d), m + 20u);
+	}
+	sim_end(s);
+}
+END_TEST
+
+/* Not measured yet: nothing over 1260 goes whole, no PTB. */
+static bool at_most_1260(struct sim *s, struct wire *w, void *arg)
+{
+	bool *punches = arg;
+
+	(void)s;
+	if (w->kind != WIRE_DATAGRAM)
+		return false;
+	if (wire_at(w)[0] >> 6 == TAG_PUNCH)
+		return *punches && w->len > 200;
+	ck_assert_uint_le(w->len + 28, 1260);
+	return false;
+}
+
+START_TEST(before_measured)
+{
+	struct sim_conf c = { .seed = 12, .carriers = CARRIERS_SHARED };
+	bool lose = true;
+	struct sim *s = sim_new(&c);
+
+	s->hook = at_most_1260;
+	s->hook_arg = &lose;
+	sim_start(s);
+	ck_assert_uint_eq(path_size(sim_link(&s->edge[0])), 0);
+	for (int d = UP; d <= DOWN; d++)
+		for (size_t len = 1200; len <= 1500; len += 10)
+			ck_assert(pinged(s, d, len));
+	ck_assert_uint_eq(s->icmp_errors[UP] + s->icmp_errors[DOWN], 0);
+	sim_end(s);
+}
+END_TEST
+
+/* The path becomes smaller; TCP on own hears of it by ICMPv4. */
+START_TEST(path_shrinks)
+{
+	struct sim *s = up(1500, false, CARRIERS_AUTO);
+	struct tcp *t = tcp_connect(s, 0, UP, 40001, 80);
+
+	tcp_write(t, UP, 50000);
+	tcp_write(t, DOWN, 50000);
+	ck_assert(tcp_run(t, 5000));
+	s->conf.mtu = 1400;
+	tcp_write(t, _i ? UP : DOWN, 100000);
+	sim_run(s, 20 * 1000);
+	ck_assert_uint_eq(path_size(sim_link(&s->edge[0])), 1400);
+	ck_assert_uint_eq(path_size(sim_link(&s->hub)), 1400);
+	ck_assert_uint_gt(s->icmp_errors[_i ? DOWN : UP], 0);
+	ck_assert_int_eq(s->icmp_type, ICMP6_TOO_BIG);
+	ck_assert_uint_eq(s->icmp_param, 1420);
+	sim_end(s);
+}
+END_TEST
+
+/* -- which carrier ------------------------------------------------------------------ */
+
+START_TEST(udp_blocked)
+{
+	struct sim_conf c = { .seed = 13, .nat.strict = true,
+		.nat.drop_udp = true, .inbound = "all" };
+	struct sim *s = sim_up(&c);
+	struct tcp *t;
+
+	sim_run(s, 6000);
+	ck_assert(!sim_link(&s->edge[0])->shared_up);
+	ck_assert_uint_ne(sim_link(&s->edge[0])->relay, NONE);
+	ck_assert(pinged(s, UP, 100));
+	ck_assert(pinged(s, DOWN, 1400));
+	ck_assert_uint_gt(via_sent(&s->edge[0], VIA_RELAY), 0);
+	t = tcp_connect(s, 0, _i ? UP : DOWN, 40001, 80);
+	tcp_write(t, UP, 200000);
+	tcp_write(t, DOWN, 200000);
+	ck_assert(tcp_run(t, 10000));
+	ck_assert(on_own(s, t));
+	/* UDP passes again: the relay is left */
+	s->nat[0].conf.drop_udp = false;
+	sim_run(s, 20 * 1000);
+	ck_assert(sim_link(&s->edge[0])->shared_up);
+	ck_assert_uint_eq(sim_link(&s->edge[0])->relay, NONE);
+	ck_assert(pinged(s, UP, 100));
+	sim_end(s);
+}
+END_TEST
+
+START_TEST(udp_blocked_later)
+{
+	struct sim *s = up(1500, false, CARRIERS_AUTO);
+	int lost = 0;
+
+	ck_assert(pinged(s, UP, 100));
+	s->nat[0].conf.drop_udp = true;
+	for (int i = 0; i < 100; i++)
+		lost += !pinged(s, UP, 100);
+	ck_assert_int_lt(lost, 40);
+	ck_assert_uint_ne(sim_link(&s->edge[0])->relay, NONE);
+	for (int i = 0; i < 10; i++)
+		ck_assert(pinged(s, _i ? UP : DOWN, 1000));
+	sim_end(s);
+}
+END_TEST
+
+START_TEST(carriers_forced)
+{
+	enum carriers forced = CARRIERS_AUTO + 1 + (enum carriers)_i;
+	enum via want = forced == CARRIERS_OWN ? VIA_OWN :
+			forced == CARRIERS_SHARED ? VIA_SHARED : VIA_RELAY;
+	struct sim *s = up(1500, false, forced);
+	struct tcp *t;
+
+	for (enum dir d = UP; d <= DOWN; d++) {
+		ck_assert(pinged(s, d, 100));
+		t = tcp_connect(s, 0, d, (uint16_t)(40001 + d), 80);
+		tcp_write(t, UP, 200000);
+		tcp_write(t, DOWN, 200000);
+		ck_assert(tcp_run(t, 20000));
+		ck_assert_int_eq(session_at(&s->edge[0], t)->via, want);
+		ck_assert_int_eq(session_at(&s->hub, t)->via, want);
+	}
+	ck_assert((via_sent(&s->edge[0], VIA_OWN) > 0) ==
+		  (forced == CARRIERS_OWN));
+	if (forced == CARRIERS_RELAY)
+		ck_assert_uint_eq(s->crossed[WIRE_DATAGRAM][UP], 0);
+	sim_end(s);
+}
+END_TEST
+
+/* -- latch, mappings ---------------------------------------------------------------- */
+
+START_TEST(mapping_moves)
+{
+	struct sim *s = up(1500, false, CARRIERS_SHARED);
+
+	for (int i = 0; i < 5; i++) {
+		ck_assert(pinged(s, UP, 100));
+		nat_reboot(&s->nat[0], 0xc6336401u + (_i ? (uint32_t)i : 0));
+		s->nat[0].conf.random = true;
+		/* the first packet up goes explicit or is answered by "punch" */
+		pinged(s, UP, 100);
+		sim_run(s, 1500);
+		ck_assert(pinged(s, UP, 100));
+		ck_assert(pinged(s, DOWN, 100));
+	}
+	ck_assert(!s->errors);
+	sim_end(s);
+}
+END_TEST
+
+/* From outside only: the mapping is kept for a NAT of 15 s. */
+START_TEST(mapping_is_kept)
+{
+	struct sim_conf c = { .seed = 14, .nat.udp_ms = 15 * 1000 };
+	struct sim *s = sim_up(&c);
+	uint64_t before;
+
+	for (int i = 0; i < 20; i++) {
+		sim_run(s, 60 * 1000);
+		ck_assert(pinged(s, DOWN, 100));
+	}
+	before = s->crossed[WIRE_DATAGRAM][UP];
+	sim_run(s, 600 * 1000);
+	ck_assert_uint_le(s->crossed[WIRE_DATAGRAM][UP] - before, 60);
+	ck_assert_uint_eq(s->edge[0].notes[NOTE_SHARED_DOWN], 0);
+	sim_end(s);
+}
+END_TEST
+
+/* -- hostile ------------------------------------------------------------------------ */
+
+struct keep {
+	struct wire w[64];
+	int count;
+};
+
+static bool keep_all(struct sim *s, struct wire *w, void *arg)
+{
+	struct keep *k = arg;
+
+	(void)s;
+	if (w->kind == WIRE_DATAGRAM && k->count < 64)
+		k->w[k->count++] = *w;
+	return false;
+}
+
+static struct sim *kept(struct keep *k)
+{
+	struct sim *s = up(1500, false, CARRIERS_SHARED);
+
+	s->hook = keep_all;
+	s->hook_arg = k;
+	for (int i = 0; i < 5; i++) {
+		udp_send(s, 0, UP, (uint16_t)(1000 + i), 9, 100);
+		udp_send(s, 0, UP, (uint16_t)(1000 + i), 9, 1490 - 48);
+		udp_send(s, 0, DOWN, (uint16_t)(1000 + i), 9, 100);
+		sim_run(s, 100);
+	}
+	sim_run(s, 20 * 1000);
+	s->hook = NULL;
+	ck_assert_int_gt(k->count, 15);
+	return s;
+}
+
+static bool is_data(const struct wire *w)
+{
+	return w->bytes[FRAME_HEADROOM] >> 6 == TAG_DATA;
+}
+
+/* As at the receiver: what was sent by the other end. */
+static void again(struct sim *s, const struct wire *from, enum dir d)
+{
+	struct wire w = *from;
+	struct link *l = sim_link(&s->hub);
+
+	w.dir = d;
+	w.from = d == UP ? l->shared : s->edge[0].e->link[0].shared;
+	w.to = d == UP ? l->shared_local :
+	       (struct taddr4){ s->edge[0].addr, s->edge[0].udp_port };
+	sim_arrive(s, &w);
+}
+
+START_TEST(replayed)
+{
+	struct keep *k = calloc(1, sizeof(*k));
+	struct sim *s = kept(k);
+	uint64_t got = s->udp_got[UP] + s->udp_got[DOWN];
+
+	for (int i = 0; i < k->count; i++)
+		if (!is_data(&k->w[i]))
+			again(s, &k->w[i], k->w[i].dir);
+	sim_run(s, 1000);
+	ck_assert_uint_eq(s->udp_got[UP] + s->udp_got[DOWN], got);
+	ck_assert_uint_gt(s->hub.e->drops[DROP_REPLAY], 3);
+	ck_assert(pinged(s, UP, 100) && pinged(s, DOWN, 100));
+	free(k);
+	sim_end(s);
+}
+END_TEST
+
+START_TEST(reflected)
+{
+	struct keep *k = calloc(1, sizeof(*k));
+	struct sim *s = kept(k);
+	uint64_t got = s->udp_got[UP] + s->udp_got[DOWN];
+
+	for (int i = 0; i < k->count; i++)
+		again(s, &k->w[i], !k->w[i].dir);
+	sim_run(s, 1000);
+	ck_assert_uint_eq(s->udp_got[UP] + s->udp_got[DOWN], got);
+	ck_assert(pinged(s, UP, 100) && pinged(s, DOWN, 100));
+	free(k);
+	sim_end(s);
+}
+END_TEST
+
+START_TEST(bent_and_cut)
+{
+	struct keep *k = calloc(1, sizeof(*k));
+	struct sim *s = kept(k);
+	uint64_t got = s->udp_got[UP] + s->udp_got[DOWN];
+
+	for (int i = 0; i < k->count; i++) {
+		struct wire w = k->w[i];
+
+		if (is_data(&w))
+			continue;
+		put64(wire_at(&w) + 4, 1000000);	/* a fresh counter */
+		for (size_t bit = 0; bit < 8 * 80 && bit < 8 * w.len; bit++) {
+			wire_at(&w)[bit / 8] ^= (uint8_t)(1 << bit % 8);
+			again(s, &w, w.dir);
+			wire_at(&w)[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		}
+		for (size_t len = 0; len < k->w[i].len && len < 100; len++) {
+			w.len = len;
+			again(s, &w, w.dir);
+		}
+	}
+	sim_run(s, 1000);
+	ck_assert_uint_eq(s->udp_got[UP] + s->udp_got[DOWN], got);
+	ck_assert_uint_gt(s->hub.e->drops[DROP_MAC], 100);
+	ck_assert_uint_gt(s->edge[0].e->drops[DROP_MAC], 100);
+	ck_assert(pinged(s, UP, 100) && pinged(s, DOWN, 100));
+	free(k);
+	sim_end(s);
+}
+END_TEST
+
+/* Unproven data from elsewhere moves nothing, and gets no answer. */
+START_TEST(other_source)
+{
+	struct keep *k = calloc(1, sizeof(*k));
+	struct sim *s = kept(k);
+	struct taddr4 was = sim_link(&s->hub)->shared;
+	uint32_t sent = s->hub.out[OUT_DATAGRAM];
+
+	for (int i = 0; i < k->count; i++) {
+		struct wire w = k->w[i];
+
+		if (w.dir == DOWN)
+			continue;
+		w.from = (struct taddr4){ 0x01020304, 77 };
+		w.to = sim_link(&s->hub)->shared_local;
+		sim_arrive(s, &w);
+	}
+	ck_assert_uint_eq(s->hub.out[OUT_DATAGRAM], sent);
+	sim_run(s, 1000);
+	ck_assert(taddr4_eq(sim_link(&s->hub)->shared, was));
+	ck_assert(pinged(s, UP, 100) && pinged(s, DOWN, 100));
+	free(k);
+	sim_end(s);
+}
+END_TEST
+
+START_TEST(random_bytes)
+{
+	struct sim *s = up(1500, false, CARRIERS_SHARED);
+
+	for (int i = 0; i < 20000; i++) {
+		struct wire w = { .kind = WIRE_DATAGRAM };
+		uint32_t tag;
+
+		w.len = rand_below(&s->rand, 200);
+		rand_bytes(&s->rand, wire_at(&w), w.len);
+		w.dir = i & 1 ? UP : DOWN;
+		tag = sim_link(w.dir == UP ? &s->hub : &s->edge[0])->my_number;
+		if (i & 2)
+			put32(wire_at(&w), tag | rand32(&s->rand) << 30);
+		again(s, &w, w.dir);
+	}
+	ck_assert(pinged(s, UP, 100) && pinged(s, DOWN, 100));
+	sim_end(s);
+}
+END_TEST
+
+/* One half of an explicit packet lost: the other is forgotten, no mix-up. */
+START_TEST(half_lost)
+{
+	struct sim *s = up(1500, false, CARRIERS_SHARED);
+	struct nth n = { .kind = WIRE_DATAGRAM, .dir = UP, .at = _i };
+	uint64_t before = s->udp_got[UP];
+
+	ck_assert(pinged(s, UP, 100)); /* so that nobody needs to punch */
+	sim_hook(s, &n);
+	for (int i = 0; i < 4; i++) {
+		udp_send(s, 0, UP, (uint16_t)(1000 + i), 9, 1500 - 48);
+		udp_send(s, 0, UP, (uint16_t)(1000 + i), 9, 1500 - 49);
+	}
+	sim_run(s, 1000);
+	ck_assert_uint_eq(s->udp_got[UP] - before, 7);
+	sim_end(s);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("shared");
+	TCase *tc = tcase_create("shared");
+
+	tcase_add_loop_test(tc, sizes, 0, 16);
+	tcase_add_test(tc, before_measured);
+	tcase_add_loop_test(tc, path_shrinks, 0, 2);
+	tcase_add_loop_test(tc, udp_blocked, 0, 2);
+	tcase_add_loop_test(tc, udp_blocked_later, 0, 2);
+	tcase_add_loop_test(tc, carriers_forced, 0, 3);
+	tcase_add_loop_test(tc, mapping_moves, 0, 2);
+	tcase_add_test(tc, mapping_is_kept);
+	tcase_add_test(tc, replayed);
+	tcase_add_test(tc, reflected);
+	tcase_add_test(tc, bent_and_cut);
+	tcase_add_test(tc, other_source);
+	tcase_add_test(tc, random_bytes);
+	tcase_add_loop_test(tc, half_lost, 0, 8);
+	return run_case(suite, tc);
+}
