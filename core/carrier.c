@@ -115,12 +115,18 @@ static uint32_t budget_spent(const struct link *l)
 	return spent;
 }
 
+/* A used place or an untouched one. */
+static bool has_place(const struct engine *e)
+{
+	return e->free_own != NONE || e->top_own < e->conf.own;
+}
+
 bool carrier_allowed(const struct engine *e, const struct link *l,
 		     uint8_t proto, bool promoted, bool inbound, msec now)
 {
 	uint32_t kept = promoted ? 0 : l->budget / 4;
 
-	if (!is_edge(e) || l->control == NONE || e->free_own == NONE ||
+	if (!is_edge(e) || l->control == NONE || !has_place(e) ||
 	    !l->peer_lo || !e->uplink ||
 	    (e->conf.carriers != CARRIERS_AUTO &&
 	     e->conf.carriers != CARRIERS_OWN))
@@ -144,7 +150,7 @@ void budget_timer(struct engine *e, struct link *l, msec now)
 	link_due(e, l, TIMER_BUDGET, (now / BUCKET_MS + 1) * BUCKET_MS);
 	if (budget_spent(l) < l->budget)
 		return;
-	for (uint32_t n = 0; n < e->conf.own; n++) {
+	for (uint32_t n = 0; n < e->top_own; n++) {
 		const struct carrier *c = &e->own[n];
 
 		if (c->state == CARRIER_UP && c->link == link_index(e, l) &&
@@ -163,10 +169,13 @@ static uint32_t take_place(struct engine *e, const struct link *l,
 	uint32_t n = e->free_own;
 	struct carrier *c;
 
-	if (n == NONE)
+	if (!has_place(e))
 		return NONE;
+	if (n == NONE)
+		n = e->top_own++;
+	else
+		e->free_own = e->own[n].session;
 	c = &e->own[n];
-	e->free_own = c->session;
 	*c = (struct carrier){ .link = link_index(e, l), .session = session,
 		.kind = (uint8_t)kind, .last_rx = e->now, .last_tx = e->now,
 		.proto = kind == OPEN_UDP ? PROTO_UDP : PROTO_TCP };
@@ -398,7 +407,7 @@ void carrier_leave(struct engine *e, uint32_t n, enum left why, bool tell,
 void carrier_leave_all(struct engine *e, struct link *l, enum left why,
 		       msec now)
 {
-	for (uint32_t n = 0; n < e->conf.own; n++)
+	for (uint32_t n = 0; n < e->top_own; n++)
 		if (e->own[n].state != CARRIER_FREE &&
 		    e->own[n].link == link_index(e, l))
 			carrier_leave(e, n, why, false, now);

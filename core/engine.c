@@ -5,8 +5,9 @@
  * Theory of operation
  * ===================
  * All tables lie in one piece of memory that the caller gives, cut up here by
- * layout(); engine_bytes() runs the same function without memory. Untouched
- * parts of it cost nothing where the caller's memory comes from zero pages.
+ * layout(); engine_bytes() runs the same function without memory. Sessions and
+ * carriers that were never used are not even touched (top_session, top_own),
+ * so a large capacity costs nothing where memory comes from zero pages.
  *
  * The outbox is an array and an arena. Both are emptied when the caller has
  * taken the last entry, so a batch of calls may be drained at once. If either
@@ -91,14 +92,9 @@ struct engine *engine_init(void *memory, const struct engine_conf *c, msec now)
 	e->icmp_tokens = ICMP6_BURST;
 	e->icmp_at = now;
 	layout(e, c);
-	for (n = 0; n < c->sessions; n++)
-		e->session[n].older = n + 1 < c->sessions ? n + 1 : NONE;
-	for (n = 0; n < c->own; n++)
-		e->own[n].session = n + 1 < c->own ? n + 1 : NONE;
 	for (n = 0; n < c->links; n++)
 		e->link[n].control = e->link[n].relay = NONE;
-	e->free_session = c->sessions ? 0 : NONE;
-	e->free_own = c->own ? 0 : NONE;
+	e->free_session = e->free_own = NONE;
 	e->oldest_half = e->newest_half = NONE;
 	if (is_edge(e))
 		link_init(e, &e->link[0], &c->prefix, now);
@@ -348,7 +344,7 @@ bool engine_session(const struct engine *e, uint32_t n,
 {
 	const struct session *s = &e->session[n];
 
-	if (n >= e->conf.sessions || s->state == SESSION_FREE)
+	if (n >= e->top_session || s->state == SESSION_FREE)
 		return false;
 	*st = (struct session_status){
 		.host = s->host, .peer = s->peer, .host_port = s->host_port,

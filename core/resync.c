@@ -54,7 +54,7 @@ void resync_timer(struct engine *e, struct link *l, msec now)
 
 	if (l->control == NONE || l->sync_next == NONE)
 		return;
-	while (l->sync_next < e->conf.sessions && sent < SYNC_BATCH) {
+	while (l->sync_next < e->top_session && sent < SYNC_BATCH) {
 		const struct session *s = &e->session[l->sync_next++];
 
 		if (s->state != SESSION_LIVE || s->link != link_index(e, l))

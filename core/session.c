@@ -27,7 +27,7 @@
 
 enum { MINUTE = 60 * 1000, LINGER_MS = 10 * 1000 };
 /* A link may use half of all sessions of a hub. */
-enum { LINK_SHARE = 2 };
+enum { LINK_SHARE = 2, HALF_TRIES = 64 };
 
 struct tuple tuple_of(const struct pkt *p, enum dir d)
 {
@@ -129,21 +129,49 @@ static bool is_half(const struct session *s)
 	return s->state == SESSION_OPENING && s->initiator == BY_PEER;
 }
 
+/* The oldest of a link, or NONE if it has none among the oldest of all. */
+static uint32_t half_of(const struct engine *e, uint32_t link)
+{
+	uint32_t n = e->oldest_half;
+
+	for (int i = 0; n != NONE && i < HALF_TRIES; i++) {
+		if (e->session[n].link == link)
+			return n;
+		n = e->session[n].newer;
+	}
+	return NONE;
+}
+
+/* A used place, else an untouched one, else that of a half-open session. */
+static uint32_t take_place(struct engine *e)
+{
+	uint32_t n;
+
+	if (e->free_session == NONE && e->top_session < e->conf.sessions)
+		return e->top_session++;
+	if (e->free_session == NONE && e->oldest_half != NONE)
+		session_remove(e, e->oldest_half);
+	n = e->free_session;
+	if (n != NONE)
+		e->free_session = e->session[n].older;
+	return n;
+}
+
 uint32_t session_add(struct engine *e, const struct tuple *t, uint32_t link,
 		     enum initiator by, msec now)
 {
 	struct link *l = &e->link[link];
 	uint32_t n;
 
-	if (!is_edge(e) && l->sessions >= e->conf.sessions / LINK_SHARE)
-		return NONE;
-	if (e->free_session == NONE) {
-		if (e->oldest_half == NONE)
+	if (!is_edge(e) && l->sessions >= e->conf.sessions / LINK_SHARE) {
+		n = half_of(e, link);
+		if (n == NONE)
 			return NONE;
-		session_remove(e, e->oldest_half);
+		session_remove(e, n);
 	}
-	n = e->free_session;
-	e->free_session = e->session[n].older;
+	n = take_place(e);
+	if (n == NONE)
+		return NONE;
 	e->session[n] = (struct session){
 		.host = t->host, .peer = t->peer, .host_port = t->host_port,
 		.peer_port = t->peer_port, .proto = t->proto,
@@ -200,7 +228,7 @@ void session_remove(struct engine *e, uint32_t n)
 
 void session_remove_all(struct engine *e, uint32_t link)
 {
-	for (uint32_t n = 0; n < e->conf.sessions; n++)
+	for (uint32_t n = 0; n < e->top_session; n++)
 		if (e->session[n].state != SESSION_FREE &&
 		    e->session[n].link == link)
 			session_remove(e, n);

@@ -257,6 +257,7 @@ struct engine {
 	struct session *session;
 	struct table sessions;
 	uint32_t free_session;		/* chained through older */
+	uint32_t top_session;		/* all from here on are untouched */
 	uint32_t oldest_half, newest_half;	/* OPENING inbound */
 	uint32_t session_count;
 
@@ -264,6 +265,7 @@ struct engine {
 	struct table own_key;		/* by outer 5-tuple, or announced */
 	struct table own_name;		/* by link and name */
 	uint32_t free_own;		/* chained through session */
+	uint32_t top_own;		/* all from here on are untouched */
 	uint32_t next_name;
 
 	struct context *tx, *rx;

@@ -42,7 +42,7 @@ void table_init(struct table *t, void *memory, uint32_t cap)
 	t->hash = t->next + cap;
 	t->mask = buckets - 1;
 	t->count = 0;
-	memset(memory, 0xff, table_bytes(cap));	/* NONE everywhere */
+	memset(t->head, 0xff, buckets * sizeof(*t->head));	/* NONE */
 }
 
 void table_add(struct table *t, uint32_t hash, uint32_t object)
