@@ -45,7 +45,7 @@ struct edge {
 	msec dial_at, backoff, relay_at, dead_since;
 	struct conn *control;
 	struct taddr4 hub;
-	bool relay_wanted, relay_dialled, ra_alive;
+	bool relay_wanted, relay_dialled, refresh, ra_alive;
 	struct ra ra[IFCONF_LANS];
 	struct rand rand;
 };
@@ -190,6 +190,7 @@ static void drop_losers(struct daemon *d, const struct conn *winner)
 {
 	for (uint32_t n = 0; n < d->max_conn; n++)
 		if (d->conn[n].used && &d->conn[n] != winner &&
+		    &d->conn[n] != edge_of(d)->control &&
 		    d->conn[n].kind == CONN_CONTROL)
 			conn_abort(&d->conn[n]);
 	edge_of(d)->dialling = 0;
@@ -201,12 +202,13 @@ static void edge_open(struct daemon *d, struct conn *c)
 	char text[TADDR4_TEXT];
 
 	if (c->kind == CONN_CONTROL) {
-		if (g->control || !use_uplink(d, c->peer)) {
+		if ((g->control && !g->refresh) || !use_uplink(d, c->peer)) {
 			conn_finish(c);
 			return;
 		}
 		drop_losers(d, c);
-		g->control = c;
+		g->control = c; /* the engine closes the one before */
+		g->refresh = false;
 		g->backoff = 0;
 		log_info("connected to the hub address=%s",
 			 taddr4_format(c->peer, text));
@@ -233,6 +235,7 @@ static void edge_gone(struct daemon *d, struct conn *c, const char *why)
 		g->dial_at = loop_now() + jitter(BACKOFF_MS);
 	} else if (g->dialling) {
 		g->dialling--;
+		g->refresh = false;
 	}
 }
 
@@ -253,6 +256,10 @@ static void edge_out(struct daemon *d, const struct out *o)
 		if (!o->on)
 			close_relay(d);
 	} else if (o->kind == OUT_RECONNECT) {
+		if (o->on && g->control && !g->refresh) {
+			g->refresh = true;
+			dial(d, g->hub, CONN_CONTROL);
+		}
 		daemon_udp_close(d, 0);
 		if (daemon_udp(d, (struct taddr4){ 0, 0 }))
 			log_limited(LEVEL_WARN, "no socket for the shared "

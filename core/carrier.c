@@ -22,13 +22,17 @@
  * if the carrier was lost in trouble (carrier_moved()).
  *
  * Budget (3.6): own_active counts the living; own_recent[] those that ended in
- * the last 240 s, in 30 s buckets, unless the NAT lost them itself.
+ * the last 240 s, in 30 s buckets, unless the NAT lost them itself. Above three
+ * quarters the longest idle are closed ahead of need. If shared is lost while
+ * own carriers live, the NAT evicts by quota: the budget halves, and grows
+ * again by a sixteenth per bucket.
  *
  * What own TCP and own UDP do differently is in owntcp.c and ownudp.c.
  */
 #include "core/state.h"
 
 enum { RECENT_BUCKETS = 8, BUCKET_MS = CLOSED_COUNT_MS / RECENT_BUCKETS,
+	BUDGET_STEP_MS = 1000, ALIVE_MS = 2000,
 	OWN_FAILURES = 3, RETRY_MS = 1000, RETRY_MOST = 6 };
 
 /* -- finding ----------------------------------------------------------------- */
@@ -142,23 +146,54 @@ bool carrier_allowed(const struct engine *e, const struct link *l,
 	       (!inbound || l->own_inbound < l->budget / 4);
 }
 
-void budget_timer(struct engine *e, struct link *l, msec now)
+/* The carrier that nothing came on for longest. */
+static uint32_t longest_idle(const struct engine *e, const struct link *l)
 {
 	uint32_t longest = NONE;
 
-	l->own_recent[now / BUCKET_MS % RECENT_BUCKETS] = 0;
-	link_due(e, l, TIMER_BUDGET, (now / BUCKET_MS + 1) * BUCKET_MS);
-	if (budget_spent(l) < l->budget)
-		return;
 	for (uint32_t n = 0; n < e->top_own; n++) {
 		const struct carrier *c = &e->own[n];
 
-		if (c->state == CARRIER_UP && c->link == link_index(e, l) &&
+		if (c->state == CARRIER_UP && &e->link[c->link] == l &&
 		    (longest == NONE || c->last_rx < e->own[longest].last_rx))
 			longest = n;
 	}
-	if (longest != NONE)
-		carrier_leave(e, longest, LEFT_BUDGET, true, now);
+	return longest;
+}
+
+/* Once a second: age the closed ones, close ahead of need, grow again. */
+void budget_timer(struct engine *e, struct link *l, msec now)
+{
+	uint32_t most = l->budget / (CLOSED_COUNT_MS / 1000) + 1, n;
+
+	link_due(e, l, TIMER_BUDGET, now + BUDGET_STEP_MS);
+	if (l->own_bucket != now / BUCKET_MS) {
+		l->own_bucket = now / BUCKET_MS;
+		l->own_recent[l->own_bucket % RECENT_BUCKETS] = 0;
+		if (l->budget < e->conf.budget)
+			l->budget += l->budget / 16 + 1;
+		if (l->budget > e->conf.budget)
+			l->budget = e->conf.budget;
+	}
+	if (!is_edge(e) || l->own_active <= l->budget - l->budget / 4)
+		return;
+	while (most-- && (n = longest_idle(e, l)) != NONE)
+		carrier_leave(e, n, LEFT_BUDGET, true, now);
+}
+
+void budget_evicted(struct engine *e, struct link *l, msec now)
+{
+	uint32_t n;
+
+	for (n = 0; n < e->top_own; n++)
+		if (e->own[n].state == CARRIER_UP &&
+		    &e->link[e->own[n].link] == l &&
+		    now - e->own[n].last_rx < ALIVE_MS)
+			break;
+	if (n == e->top_own)
+		return;
+	l->budget = l->budget / 2 < BUDGET_LEAST ? BUDGET_LEAST :
+		    l->budget / 2;
 }
 
 /* -- opening --------------------------------------------------------------------- */

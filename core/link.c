@@ -279,6 +279,8 @@ static void control_up(struct engine *e, struct link *l, uint32_t conn,
 	if (!l->shared_up) /* else asks go on being counted */
 		l->punch_tried = 0;
 	link_due(e, l, TIMER_PUNCH, now);
+	if (!l->due[TIMER_FRESH])
+		link_due(e, l, TIMER_FRESH, now + FRESH_MS);
 	if (l->own_tcp != NOTE_OWN_UP)
 		link_due(e, l, TIMER_PROBE, now + PROBE_AFTER_MS);
 	if (l->relay_wanted) { /* the daemon may have lost it with control */
@@ -571,7 +573,7 @@ void link_timer(struct engine *e, uint32_t n, msec now)
 		[TIMER_PING] = ping_timer, [TIMER_PUNCH] = shared_timer,
 		[TIMER_SIZE] = size_timer, [TIMER_PROBE] = probe_timer,
 		[TIMER_BUDGET] = budget_timer, [TIMER_SETTLE] = resync_timer,
-		[TIMER_GONE] = gone_timer,
+		[TIMER_GONE] = gone_timer, [TIMER_FRESH] = fresh_timer,
 	};
 	struct link *l = &e->link[n];
 	msec first = NEVER;

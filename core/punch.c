@@ -22,6 +22,7 @@
 enum {
 	KEEP_MS = SHARED_KEEP_MS,	/* below the shortest time-out seen, 15 s */
 	ASK_MS = 1000, ASK_TRIES = 6, ASK_FRESH = 3, ASK_SLOW_MS = 5000,
+	BUSY_MS = 2000,
 	SIZE_ROUND_MS = 400, SIZE_AGAIN_MS = 30 * 60 * 1000
 };
 
@@ -91,10 +92,31 @@ static void shared_is_down(struct engine *e, struct link *l, msec now)
 	link_want_relay(e, l, true, now);
 }
 
+/* The socket changes, so another outside address is no news (heard_seen()). */
+static void fresh_mappings(struct engine *e, struct link *l)
+{
+	struct out *o = out_new(e, OUT_RECONNECT);
+
+	l->seen = (struct taddr4){ 0, 0 };
+	if (o)
+		o->on = true;
+}
+
+void fresh_timer(struct engine *e, struct link *l, msec now)
+{
+	bool up = l->control != NONE && l->shared_up;
+	bool busy = up && now - l->shared_rx < BUSY_MS; /* not in mid-stream */
+
+	link_due(e, l, TIMER_FRESH, now + (busy ? BUSY_MS : FRESH_MS / 2 +
+		 rand_below(&e->rand, FRESH_MS)));
+	if (!up || busy)
+		return;
+	fresh_mappings(e, l);
+	link_due(e, l, TIMER_PUNCH, now + 1);
+}
+
 void shared_timer(struct engine *e, struct link *l, msec now)
 {
-	struct out *o;
-
 	if (!is_edge(e) || l->control == NONE)
 		return;
 	if (e->conf.carriers == CARRIERS_RELAY) {
@@ -115,9 +137,8 @@ void shared_timer(struct engine *e, struct link *l, msec now)
 	if (l->punch_tried < ASK_TRIES)
 		l->punch_tried++;
 	if (l->punch_tried == ASK_FRESH && l->shared_up) {
-		o = out_new(e, OUT_RECONNECT);
-		if (o)
-			o->on = false;
+		budget_evicted(e, l, now);
+		fresh_mappings(e, l);
 	}
 	if (l->punch_tried >= (l->shared_up ? ASK_TRIES : ASK_FRESH))
 		shared_is_down(e, l, now);

@@ -25,6 +25,7 @@ enum initiator { BY_HOST, BY_PEER };
 enum {
 	PROMOTE_BYTES = 64 * 1024,	/* 3: shared to own */
 	IP_UDP = IP4_HDR + UDP_HDR,
+	FRESH_MS = 30 * 60 * 1000,	/* 3.1: never the NAT's oldest */
 	SHARED_KEEP_MS = 12 * 1000,	/* 3.1: below the least time-out seen */
 	SMALL_OUTER = 1260,		/* 3: goes whole before M is known */
 	MIN_INNER = 1280,		/* RFC 8200, 5 */
@@ -172,7 +173,7 @@ struct keys {
 };
 
 enum timer { TIMER_PING, TIMER_PUNCH, TIMER_SIZE, TIMER_PROBE, TIMER_BUDGET,
-	TIMER_SETTLE, TIMER_GONE, TIMER_COUNT };
+	TIMER_SETTLE, TIMER_GONE, TIMER_FRESH, TIMER_COUNT };
 
 /** struct link - everything between one edge and its hub */
 struct link {
@@ -207,6 +208,7 @@ struct link {
 	uint8_t own_tcp;		/* enum note: NOTE_COUNT unknown yet */
 	uint8_t own_failures;
 	uint32_t own_active, own_recent[8], own_inbound, budget;
+	msec own_bucket;
 	uint16_t next_eport, next_hport;
 	msec probe_wait, own_off_until;
 	bool probing;
@@ -460,6 +462,10 @@ bool is_punch(struct span payload, uint32_t number);
 /** shared_ask() - Edge: punch now */
 void shared_ask(struct engine *e, struct link *l, msec now);
 void shared_timer(struct engine *e, struct link *l, msec now);
+/** fresh_timer() - Edge: move control and shared to fresh mappings, so that
+ * they are never the NAT's oldest
+ */
+void fresh_timer(struct engine *e, struct link *l, msec now);
 void size_timer(struct engine *e, struct link *l, msec now);
 /** shared_works() - May packets be sent on shared? */
 bool shared_works(const struct engine *e, const struct link *l);
@@ -543,6 +549,9 @@ void carrier_out(struct engine *e, uint32_t n, struct pkt *p, msec now);
 /** carrier_in() - Hand @p, which came on it, inside, in place */
 void carrier_in(struct engine *e, uint32_t n, struct pkt *p, msec now);
 void budget_timer(struct engine *e, struct link *l, msec now);
+/** budget_evicted() - Shared was lost: a quota of the NAT, if own carriers live
+ */
+void budget_evicted(struct engine *e, struct link *l, msec now);
 
 /* -- owntcp.c -------------------------------------------------------------- */
 
