@@ -160,9 +160,9 @@ demo: deps
 # ---- files for people -------------------------------------------------------
 
 completions: $(BIN)
-	$(Q)./$(BIN) --completions bash >completions/unmap.bash
-	$(Q)./$(BIN) --completions zsh >completions/_unmap
-	$(Q)./$(BIN) --completions fish >completions/unmap.fish
+	$(Q)$(abspath $(BIN)) --completions bash >completions/unmap.bash
+	$(Q)$(abspath $(BIN)) --completions zsh >completions/_unmap
+	$(Q)$(abspath $(BIN)) --completions fish >completions/unmap.fish
 
 install: $(BIN)
 	install -D -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/unmap

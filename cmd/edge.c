@@ -363,6 +363,41 @@ static void edge_conf(struct daemon *d, const struct edge_opts *o)
 	c->budget = EDGE_BUDGET;
 }
 
+static void add_dns(struct ra_conf *c, const struct addr6 *a)
+{
+	if (c->dns_count < RA_DNS && addr6_is_unicast(a))
+		c->dns[c->dns_count++] = *a;
+}
+
+/* Resolvers that LAN hosts can use: IPv6, not on the edge itself alone. */
+static void dns_of_host(struct ra_conf *c)
+{
+	FILE *f = fopen("/etc/resolv.conf", "re");
+	char line[256], text[64];
+	struct addr6 a;
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "nameserver %63s", text) == 1 &&
+		    addr6_parse(&a, text))
+			add_dns(c, &a);
+	if (f)
+		fclose(f);
+}
+
+static void find_dns(struct ra_conf *c, const struct edge_opts *o)
+{
+	struct addr6 a;
+
+	for (unsigned i = 0; i < o->dns.count; i++) {
+		if (!addr6_parse(&a, o->dns.at[i]) || !addr6_is_unicast(&a))
+			die(EX_USAGE, "--dns %s: expected an IPv6 address that "
+			    "LAN hosts can reach", o->dns.at[i]);
+		add_dns(c, &a);
+	}
+	if (!o->dns.count)
+		dns_of_host(c);
+}
+
 static void open_ra(struct daemon *d, struct edge *g, unsigned n)
 {
 	struct ra_conf c = { .mtu = INNER_MTU };
@@ -374,6 +409,7 @@ static void open_ra(struct daemon *d, struct edge *g, unsigned n)
 		c.mac_len = link.mac_len <= sizeof(c.mac) ? link.mac_len : 0;
 		memcpy(c.mac, link.mac, c.mac_len);
 		ifconf_lan_prefix(&d->conf.prefix, n, &c.prefix);
+		find_dns(&c, &g->o);
 		err = ra_open(&g->ra[n], &c, &g->rand, loop_now());
 	}
 	if (!err)

@@ -12,6 +12,10 @@ static const struct opt edge_table[] = {
 	  .at = offsetof(struct edge_opts, lan), .many = true,
 	  .help = "give this LAN interface an address and advertise the prefix",
 	  .complete = "iface" },
+	{ .name = "dns", .arg = "ADDR", .parse = opt_text_many,
+	  .at = offsetof(struct edge_opts, dns), .many = true,
+	  .help = "resolver that LAN hosts are told (else those of "
+		  "/etc/resolv.conf)" },
 	{ .name = "inbound", .arg = "POLICY", .parse = opt_text,
 	  .at = offsetof(struct edge_opts, inbound), .preset = "none",
 	  .help = "who may connect in: none, all or tcp/22,udp/53,tcp/443@::5",

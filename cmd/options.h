@@ -42,11 +42,12 @@
 
 /** struct edge_opts - what `unmap edge` was told; operand: BUNDLE.pem
  * @inbound: "none", "all" or a list as in "tcp/22,udp/51820,tcp/443@::5"
+ * @dns: resolvers for the LAN; none: the IPv6 ones of /etc/resolv.conf
  * @hub: replaces the hub addresses of the bundle if not empty
  * @status: name in `unmap status`; NULL: the bundle's name
  */
 struct edge_opts {
-	struct opt_names lan;
+	struct opt_names lan, dns;
 	const char *inbound;
 	enum opt_carriers carriers;
 	struct opt_ports ports;

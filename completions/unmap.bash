@@ -43,6 +43,7 @@ _unmap()
 	'edge')
 		case $prev in
 		--lan) _unmap_reply -W '$(command ls /sys/class/net 2>/dev/null)'; return ;;
+		--dns) COMPREPLY=(); return ;;
 		--inbound) _unmap_reply -W 'none all'; return ;;
 		--carriers) _unmap_reply -W 'auto own shared relay'; return ;;
 		--ports) COMPREPLY=(); return ;;
@@ -51,7 +52,7 @@ _unmap()
 		--log) _unmap_reply -W 'error warn info debug'; return ;;
 		esac
 		case $cur in
-		-*) _unmap_reply -W '--lan --inbound --carriers --ports --hub --no-bpf --status --log --help' ;;
+		-*) _unmap_reply -W '--lan --dns --inbound --carriers --ports --hub --no-bpf --status --log --help' ;;
 		*) _unmap_reply -f ;;
 		esac
 		;;

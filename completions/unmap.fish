@@ -40,6 +40,7 @@ complete -c unmap -n '__unmap_program ""' -l version -d 'show the version and th
 complete -c unmap -n '__unmap_program ""' -l install -x -a '(__fish_complete_directories)' -d 'make links to this binary in DIR: edge, unmap-edge ...'
 complete -c unmap -n '__unmap_program "edge"' -F
 complete -c unmap -n '__unmap_program "edge"' -l lan -x -a '(command ls /sys/class/net 2>/dev/null)' -d 'give this LAN interface an address and advertise the prefix'
+complete -c unmap -n '__unmap_program "edge"' -l dns -x -d 'resolver that LAN hosts are told (else those of /etc/resolv.conf)'
 complete -c unmap -n '__unmap_program "edge"' -l inbound -x -a 'none all' -d 'who may connect in: none, all or tcp/22,udp/53,tcp/443@::5'
 complete -c unmap -n '__unmap_program "edge"' -l carriers -x -a 'auto own shared relay' -d 'what may carry packets: auto, own, shared or relay'
 complete -c unmap -n '__unmap_program "edge"' -l ports -x -d 'port range of own carriers; nobody else may use it'
