@@ -131,6 +131,8 @@ static void put_note(struct daemon *d, const struct out *o)
 		    engine_note_text(o->note), s.name,
 		    prefix6_format(&s.prefix, prefix),
 		    taddr4_format(s.seen, seen), s.mtu);
+	if (o->note == NOTE_LINK_UP)
+		d->look_again = true;
 }
 
 static void put(struct daemon *d, const struct out *o)
@@ -311,14 +313,16 @@ static void pump_all(struct daemon *d, msec now)
 
 /* -- uplink ----------------------------------------------------------------------------- */
 
-bool daemon_uplink(struct daemon *d, int index, uint32_t addr, uint32_t peer)
+bool daemon_uplink(struct daemon *d, int index, uint32_t addr,
+		   const struct uplink_peer *peer)
 {
 	struct uplink *u = &d->uplink;
 	struct rtnl_link link;
 	struct capture_conf cc = { .uplink = index, .outer = d->outer.index,
 		.addr = addr, .lo = d->conf.port_lo, .hi = d->conf.port_hi,
 		.is_edge = d->conf.role == ROLE_EDGE, .no_bpf = d->no_bpf,
-		.peer_lo = 1, .peer_hi = 65535, .peer = &peer, .peers = 1 };
+		.peer_lo = peer->lo, .peer_hi = peer->hi,
+		.peer = &peer->addr, .peers = 1 };
 	struct output_conf oc = { .outer = d->outer.index, .uplink = index,
 		.no_bpf = d->no_bpf };
 	int err = rtnl_link_get(NULL, index, &link);
@@ -343,6 +347,7 @@ bool daemon_uplink(struct daemon *d, int index, uint32_t addr, uint32_t peer)
 	u->up = true;
 	u->index = index;
 	u->addr = addr;
+	u->peer = *peer;
 	u->mtu = link.mtu;
 	log_info("uplink interface=%s capture=%s output=%s mtu=%u", link.name,
 		 u->capture.mode, u->output.mode, link.mtu);
@@ -522,6 +527,10 @@ static void turn(struct daemon *d)
 	now = loop_now();
 	engine_tick(d->engine, now);
 	daemon_drain(d);
+	if (d->look_again) {
+		d->look_again = false;
+		d->ops->changed(d);
+	}
 	d->ops->tick(d, now);
 	daemon_drain(d);
 	pump_all(d, now);

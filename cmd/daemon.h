@@ -64,10 +64,17 @@ struct udp_dev {
 	bool open;
 };
 
+/** struct uplink_peer - edge: the hub, and its port range; hub: all 0 */
+struct uplink_peer {
+	uint32_t addr;
+	uint16_t lo, hi;
+};
+
 /** struct uplink - the interface outer packets use */
 struct uplink {
 	int index;
 	uint32_t addr, mtu;
+	struct uplink_peer peer;
 	bool up;
 	struct capture capture;
 	struct output output;
@@ -91,6 +98,7 @@ struct daemon {
 	struct watch signals, monitor, host;
 	struct local local;
 	bool no_bpf, stopping;
+	bool look_again;		/* call ops->changed in this turn */
 	int exit_code;
 	uint32_t max_conn;		/* highest number in use, plus 1 */
 	msec started, watchdog;
@@ -114,10 +122,11 @@ void daemon_drain(struct daemon *d);
 /** daemon_udp() - Open a socket for the shared carrier; -errno */
 int daemon_udp(struct daemon *d, struct taddr4 at);
 void daemon_udp_close(struct daemon *d, unsigned n);
-/** daemon_uplink() - Capture and send on this interface from now on. @peer:
- * edge: the hub's address, and its ports. Return: false (said why) if not
+/** daemon_uplink() - Capture and send on this interface from now on
+ * Return: false (said why) if not
  */
-bool daemon_uplink(struct daemon *d, int index, uint32_t addr, uint32_t peer);
+bool daemon_uplink(struct daemon *d, int index, uint32_t addr,
+		   const struct uplink_peer *peer);
 /** daemon_conn() - A place for a connection, NULL if all are in use */
 struct conn *daemon_conn(struct daemon *d);
 /** daemon_conn_start() - Common part of conn_client() and conn_server() */

@@ -160,12 +160,26 @@ static void relay_step(struct daemon *d, msec now)
 
 /* -- the way to the hub ----------------------------------------------------------- */
 
+/* The hub's range for own carriers; until it has said it, as ours. */
+static struct uplink_peer hub_ports(const struct daemon *d, uint32_t hub)
+{
+	struct uplink_peer p = { hub, d->conf.port_lo, d->conf.port_hi };
+	struct link_status s;
+
+	if (engine_link(d->engine, 0, &s) && s.peer_lo) {
+		p.lo = s.peer_lo;
+		p.hi = s.peer_hi;
+	}
+	return p;
+}
+
 /* Interface and address towards the hub; set up capture if they are new. */
 static bool use_uplink(struct daemon *d, struct taddr4 hub)
 {
 	struct inet to = inet4(hub.addr, 32);
 	struct rtnl_route r;
 	int err = rtnl_route_get(&to, &r);
+	struct uplink_peer peer;
 	uint32_t addr;
 
 	if (err) {
@@ -174,11 +188,12 @@ static bool use_uplink(struct daemon *d, struct taddr4 hub)
 		return false;
 	}
 	addr = inet_addr4(&r.source);
-	if (!d->uplink.up || d->uplink.index != r.link ||
-	    d->uplink.addr != addr || edge_of(d)->hub.addr != hub.addr) {
-		if (daemon_uplink(d, r.link, addr, hub.addr))
-			host_uplink(&d->uplink, d->outer.name);
-	}
+	peer = hub_ports(d, hub.addr);
+	if ((!d->uplink.up || d->uplink.index != r.link ||
+	     d->uplink.addr != addr || d->uplink.peer.addr != peer.addr ||
+	     d->uplink.peer.lo != peer.lo || d->uplink.peer.hi != peer.hi) &&
+	    daemon_uplink(d, r.link, addr, &peer))
+		host_uplink(&d->uplink, d->outer.name);
 	engine_set_uplink(d->engine, addr, d->uplink.mtu < 65535 ?
 			  (uint16_t)d->uplink.mtu : 65535, loop_now());
 	engine_set_hub(d->engine, hub.addr, hub.port, loop_now());

@@ -239,7 +239,7 @@ static void find_uplink(struct daemon *d)
 	}
 	if (d->uplink.up && d->uplink.index == r.link && d->uplink.addr == addr)
 		return;
-	if (!daemon_uplink(d, r.link, addr, 0))
+	if (!daemon_uplink(d, r.link, addr, &(struct uplink_peer){ 0 }))
 		return;
 	host_uplink(&d->uplink, d->outer.name);
 	for (int i = 0; i < count; i++)

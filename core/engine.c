@@ -330,6 +330,7 @@ bool engine_link(const struct engine *e, uint32_t n, struct link_status *s)
 		.shared_up = shared_works(e, l), .relay_up = l->relay != NONE,
 		.since = l->since, .rtt_ms = l->rtt_ms, .seen = l->seen,
 		.mtu = path_size(l), .own_tcp = l->own_tcp,
+		.peer_lo = l->peer_lo, .peer_hi = l->peer_hi,
 		.own_active = l->own_active, .own_budget = l->budget,
 		.sessions = l->sessions, .drops = l->drops,
 	};

@@ -200,6 +200,7 @@ struct traffic {
  * @seen: our transport address as the hub sees it (edge), the edge's (hub)
  * @mtu: IPv4 path MTU found (smaller of both directions), 0: not yet
  * @own_tcp: enum note or NOTE_COUNT: why own TCP is in use or not
+ * @peer_lo, @peer_hi: the other end's port range, 0 unknown
  */
 struct link_status {
 	char name[ENGINE_NAME];
@@ -208,7 +209,7 @@ struct link_status {
 	msec since;
 	uint32_t rtt_ms;
 	struct taddr4 seen;
-	uint16_t mtu;
+	uint16_t mtu, peer_lo, peer_hi;
 	uint8_t own_tcp;
 	uint32_t own_active, own_budget, sessions;
 	struct traffic sent[VIA_COUNT], received[VIA_COUNT];

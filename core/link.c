@@ -297,7 +297,7 @@ static void control_up(struct engine *e, struct link *l, uint32_t conn,
 static bool hello_sane(const struct msg_hello *m)
 {
 	return m->version >= 1 && m->kind <= CONN_RELAY &&
-	       m->port_lo && m->port_lo <= m->port_hi && m->mtu >= 576;
+	       m->port_lo && m->port_lo <= m->port_hi && m->mtu >= LEAST_MTU;
 }
 
 static void hub_hello(struct engine *e, uint32_t conn,
@@ -473,7 +473,7 @@ static void heard_size(struct engine *e, struct link *l, uint16_t bytes)
 {
 	bool had = path_size(l) != 0;
 
-	if (bytes < 576 || bytes > FULL_MTU)
+	if (bytes < LEAST_MTU || bytes > FULL_MTU)
 		return;
 	l->size_in = bytes;
 	if (!had && path_size(l))

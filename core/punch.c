@@ -152,7 +152,8 @@ void shared_timer(struct engine *e, struct link *l, msec now)
  * LTE ...), largest first. A further round looks between two of them.
  */
 static const uint16_t plateau[] = { 1500, 1492, 1480, 1472, 1460, 1452, 1440,
-	1428, 1420, 1400, 1380, 1360, 1340, 1320, 1300, 1280 };
+	1428, 1420, 1400, 1380, 1360, 1340, 1320, 1300, 1280, 1240, 1200, 1100,
+	1000, 800, LEAST_MTU };
 enum { PLATEAUS = sizeof(plateau) / sizeof(plateau[0]) };
 
 static void size_ask(struct engine *e, struct link *l, uint16_t size)
@@ -202,8 +203,8 @@ void size_heard(struct engine *e, struct link *l, uint16_t bytes, msec now)
 	struct msg m = { .type = MSG_SIZE, .u.size = { bytes } };
 
 	(void)now;
-	if (bytes <= l->size_out)
-		return;
+	if (bytes <= l->size_out || bytes < LEAST_MTU)
+		return; /* the answer to an ASK without padding */
 	l->size_out = bytes;
 	out_message(e, l, &m);
 	if (path_size(l))
