@@ -43,6 +43,7 @@ struct conn_ops {
 
 /** struct conn - owned by the caller, not moved while in use
  * @in: start of the next message; @queue: bytes to be sent, [start, len)
+ * @dirty: got something to send; @listed: the owner knows
  * @relayq: relay connections only
  */
 struct conn {
@@ -53,7 +54,7 @@ struct conn {
 	uint32_t id;
 	enum conn_kind kind;
 	struct taddr4 peer;
-	bool used, connecting, open, told, closing, dirty;
+	bool used, connecting, open, told, closing, dirty, listed;
 	uint32_t events;
 	msec since;
 	size_t in_len, queue_start, queue_len;

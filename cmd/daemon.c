@@ -9,10 +9,9 @@
  * connections that got something to send. Input is taken in bounded batches,
  * the inner TUN first, so that a flood from outside cannot starve the inside.
  *
- * The outbox is drained after each frame of a TUN (its entries point into the
- * one buffer of that TUN) and after each message, but datagrams are collected
- * in send[] until the turn ends or the buffer they point into is used again:
- * neighbours leave as one train.
+ * The outbox is drained before a buffer that its entries point into is used
+ * again: after each super-packet, after a row of small packets, after each
+ * message. Its datagrams are collected in send[]: neighbours leave as one train.
  *
  * Nothing is allocated after daemon_init(); a connection's memory is a place
  * in an array that the kernel backs with pages when it is touched.
@@ -24,6 +23,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "cmd/benchd.h"
 #include "cmd/daemon.h"
 #include "cmd/host.h"
 #include "cmd/notify.h"
@@ -32,7 +32,8 @@
 #include "crypto/random.h"
 #include "net/rtnl.h"
 
-enum { TUN_READS = 32, UDP_READS = 2, OUTER_MTU = 65535 };
+enum { TUN_READS = 32, TUN_SMALL = 2048, UDP_READS = 2, OUTER_MTU = 65535,
+	SHAKE_CHECK_MS = 250 };
 
 _Static_assert((int)CAPTURE_PUNCH_KIND == (int)TAG_PUNCH,
 	       "capture knows a punch by its tag");
@@ -135,6 +136,21 @@ static void put_note(struct daemon *d, const struct out *o)
 		d->look_again = true;
 }
 
+/* It has something to send: pumped when the turn ends. */
+static void mark_dirty(struct daemon *d, struct conn *c)
+{
+	if (c->used && !c->listed) {
+		c->listed = true;
+		d->dirty[d->dirty_count++] = c->id;
+	}
+}
+
+void daemon_finish(struct daemon *d, struct conn *c)
+{
+	conn_finish(c);
+	mark_dirty(d, c);
+}
+
 static void put(struct daemon *d, const struct out *o)
 {
 	struct conn *c = o->conn < d->conf.conns ? &d->conn[o->conn] : NULL;
@@ -143,11 +159,15 @@ static void put(struct daemon *d, const struct out *o)
 	case OUT_INNER: put_tun(d, &d->inner, o); break;
 	case OUT_OUTER: put_tun(d, &d->outer, o); break;
 	case OUT_DATAGRAM: put_datagram(d, o); break;
-	case OUT_MESSAGE: conn_send(c, o->head); break;
+	case OUT_MESSAGE:
+		conn_send(c, o->head);
+		mark_dirty(d, c);
+		break;
 	case OUT_RELAY:
 		conn_relay(c, o->flow, o->head, o->body, loop_now());
+		mark_dirty(d, c);
 		break;
-	case OUT_CLOSE: conn_finish(c); break;
+	case OUT_CLOSE: daemon_finish(d, c); break;
 	case OUT_LATCH: put_latch(d, o); break;
 	case OUT_NOTE: put_note(d, o); break;
 	case OUT_BENCH: answer_bench(d, o->link, o->head); break;
@@ -170,32 +190,44 @@ void daemon_drain(struct daemon *d)
 
 /* -- input ------------------------------------------------------------------------- */
 
-static void inner_ready(struct watch *w, uint32_t events)
+/* Take what waits. Small packets are handed to the engine in a row, each in a
+ * buffer of its own, and drained together, so that datagrams leave in trains; a
+ * super-packet is drained at once, while it is in the cache.
+ */
+static void take_frames(struct tun_dev *t,
+			void (*engine_take)(struct engine *, struct frame *,
+					    msec))
 {
-	struct tun_dev *t = container_of_watch(w, struct tun_dev, watch);
+	struct daemon *d = t->d;
+	msec now = loop_now();
+	unsigned held = 0;
 	struct frame f;
 
-	(void)events;
 	for (int i = 0; i < TUN_READS; i++) {
-		if (tun_read(w->fd, t->buf, TUN_BUF, &f) != 1)
-			return;
-		engine_inner(t->d->engine, &f, loop_now());
-		daemon_drain(t->d);
+		if (tun_read(t->watch.fd, t->buf + held * TUN_BUF, TUN_BUF,
+			     &f) != 1)
+			break;
+		engine_take(d->engine, &f, now);
+		held++;
+		if (f.len > TUN_SMALL) {
+			daemon_drain(d);
+			held = 0;
+		}
 	}
+	if (held)
+		daemon_drain(d);
+}
+
+static void inner_ready(struct watch *w, uint32_t events)
+{
+	(void)events;
+	take_frames(container_of_watch(w, struct tun_dev, watch), engine_inner);
 }
 
 static void outer_ready(struct watch *w, uint32_t events)
 {
-	struct tun_dev *t = container_of_watch(w, struct tun_dev, watch);
-	struct frame f;
-
 	(void)events;
-	for (int i = 0; i < TUN_READS; i++) {
-		if (tun_read(w->fd, t->buf, TUN_BUF, &f) != 1)
-			return;
-		engine_outer(t->d->engine, &f, loop_now());
-		daemon_drain(t->d);
-	}
+	take_frames(container_of_watch(w, struct tun_dev, watch), engine_outer);
 }
 
 static void udp_ready(struct watch *w, uint32_t events)
@@ -292,20 +324,35 @@ void daemon_engine_open(struct daemon *d, struct conn *c)
 	engine_conn_open(d->engine, c->id, &peer, c->kind, loop_now());
 }
 
-/* Connections that got something to send, and handshakes that take too long. */
-static void pump_all(struct daemon *d, msec now)
+/* Connections that got something to send in this turn. */
+static void pump_dirty(struct daemon *d)
 {
+	size_t count = d->dirty_count;
+
+	for (size_t i = 0; i < count; i++) {
+		struct conn *c = &d->conn[d->dirty[i]];
+
+		c->listed = false;
+		if (c->used && c->dirty)
+			conn_pump(c);
+	}
+	d->dirty_count -= count; /* what pumping itself added: next turn */
+	memmove(d->dirty, d->dirty + count, d->dirty_count * sizeof(*d->dirty));
+}
+
+/* Handshakes that take too long. */
+static void check_shakes(struct daemon *d, msec now)
+{
+	if (now < d->shakes_at)
+		return;
+	d->shakes_at = now + SHAKE_CHECK_MS;
 	for (uint32_t n = 0; n < d->max_conn; n++) {
 		struct conn *c = &d->conn[n];
 
-		if (!c->used)
+		if (!c->used || c->open || now <= c->since + CONN_SHAKE_MS)
 			continue;
-		if (!c->open && now > c->since + CONN_SHAKE_MS) {
-			conn_abort(c);
-			d->ops->conn_gone(d, c, "no answer in time");
-		} else if (c->dirty) {
-			conn_pump(c);
-		}
+		conn_abort(c);
+		d->ops->conn_gone(d, c, "no answer in time");
 	}
 	while (d->max_conn && !d->conn[d->max_conn - 1].used)
 		d->max_conn--;
@@ -406,7 +453,7 @@ static void open_tun(struct daemon *d, struct tun_dev *t, const char *pattern)
 		die(EX_OSERR, "cannot make a TUN device: %s", strerror(-fd));
 	t->watch.fd = fd;
 	t->d = d;
-	t->buf = pages(TUN_BUF);
+	t->buf = pages((size_t)TUN_READS * TUN_BUF);
 	if (rtnl_link_get(t->name, 0, &link))
 		die(EX_OSERR, "cannot find the TUN device %s", t->name);
 	t->index = link.index;
@@ -422,6 +469,7 @@ void daemon_init(struct daemon *d)
 				d->started);
 	d->conn = pages(d->conf.conns * sizeof(*d->conn));
 	d->relay_memory = pages(d->conf.conns * conn_relayq_bytes());
+	d->dirty = pages(2 * d->conf.conns * sizeof(*d->dirty));
 	d->batch = pages(sizeof(*d->batch));
 	d->batch->buf = pages(UDP_BATCH_BYTES);
 	err = loop_init(&d->loop);
@@ -498,12 +546,16 @@ static void open_watches(struct daemon *d)
 static msec earliest(struct daemon *d, msec now)
 {
 	msec due = engine_deadline(d->engine), own = d->ops->deadline(d);
-	msec local = local_deadline(&d->local);
+	msec local = local_deadline(&d->local), bench = benchd_deadline(d);
 
 	if (own < due)
 		due = own;
 	if (local < due)
 		due = local;
+	if (bench < due)
+		due = bench;
+	if (d->dirty_count)
+		due = now;
 	if (due > now + 1000)
 		due = now + 1000;
 	return due;
@@ -533,8 +585,10 @@ static void turn(struct daemon *d)
 	}
 	d->ops->tick(d, now);
 	daemon_drain(d);
-	pump_all(d, now);
+	pump_dirty(d);
+	check_shakes(d, now);
 	local_tick(&d->local, now);
+	benchd_tick(d, now);
 	watchdog(d, now);
 }
 
@@ -547,7 +601,8 @@ int daemon_run(struct daemon *d)
 	notify_stopping();
 	engine_stop(d->engine, loop_now());
 	daemon_drain(d);
-	pump_all(d, loop_now());
+	pump_dirty(d);
+	benchd_close(d);
 	local_close(&d->local);
 	if (d->uplink.up) {
 		capture_close(&d->uplink.capture);

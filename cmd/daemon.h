@@ -101,7 +101,9 @@ struct daemon {
 	bool look_again;		/* call ops->changed in this turn */
 	int exit_code;
 	uint32_t max_conn;		/* highest number in use, plus 1 */
-	msec started, watchdog;
+	uint32_t *dirty;		/* connections to be pumped */
+	size_t dirty_count;
+	msec started, watchdog, shakes_at;
 	/* collected while the outbox is drained */
 	struct datagram send[DAEMON_SEND];
 	unsigned send_udp[DAEMON_SEND];
@@ -132,6 +134,8 @@ struct conn *daemon_conn(struct daemon *d);
 /** daemon_conn_start() - Common part of conn_client() and conn_server() */
 struct conn_start daemon_conn_start(struct daemon *d, int fd,
 				    struct taddr4 peer, enum conn_kind kind);
+/** daemon_finish() - Close a connection in good order, in this turn */
+void daemon_finish(struct daemon *d, struct conn *c);
 /** daemon_engine_open() - Tell the engine of a connection that is open */
 void daemon_engine_open(struct daemon *d, struct conn *c);
 /** answer_request() - A line came on the local socket (answer.c) */

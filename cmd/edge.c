@@ -218,7 +218,7 @@ static void edge_open(struct daemon *d, struct conn *c)
 
 	if (c->kind == CONN_CONTROL) {
 		if ((g->control && !g->refresh) || !use_uplink(d, c->peer)) {
-			conn_finish(c);
+			daemon_finish(d, c);
 			return;
 		}
 		drop_losers(d, c);
@@ -258,7 +258,7 @@ static void close_relay(struct daemon *d)
 {
 	for (uint32_t n = 0; n < d->max_conn; n++)
 		if (d->conn[n].used && d->conn[n].kind == CONN_RELAY)
-			conn_finish(&d->conn[n]);
+			daemon_finish(d, &d->conn[n]);
 }
 
 static void edge_out(struct daemon *d, const struct out *o)

@@ -120,7 +120,7 @@ static void hub_open(struct daemon *d, struct conn *c)
 		log_limited(LEVEL_WARN, "edge %s: its prefix %s is not inside "
 			    "this hub's", id->name,
 			    prefix6_format(&id->prefix, prefix));
-		conn_finish(c);
+		daemon_finish(d, c);
 		return;
 	}
 	log_debug("handshake complete edge=%s address=%s", id->name,
@@ -176,7 +176,7 @@ static void load_revoked(struct daemon *d)
 			continue;
 		log_info("edge %s is revoked: link dropped", id->name);
 		engine_revoke(d->engine, id->name, loop_now());
-		conn_finish(c);
+		daemon_finish(d, c);
 	}
 	daemon_drain(d);
 }
