@@ -216,6 +216,14 @@ enum via shared_send(struct engine *e, struct link *l, uint32_t session,
 
 /* -- receiving ----------------------------------------------------------- */
 
+/* RFC 6040, 4.2: a congestion mark of the outer header that @f knows not of. */
+static void take_ecn(struct frame *f, uint8_t tos)
+{
+	if ((tos & ECN_CE) == ECN_CE && f->len >= IP6_HDR &&
+	    (f->at[1] >> 4 & ECN_CE))
+		f->at[1] |= ECN_CE << 4;
+}
+
 /* Copy an inner packet where it has headroom, and hand it inside. */
 static void hand_in(struct engine *e, struct link *l, enum via via,
 		    struct span head, struct span body)
@@ -230,6 +238,8 @@ static void hand_in(struct engine *e, struct link *l, enum via via,
 	f.at = at + FRAME_HEADROOM;
 	memcpy(f.at, head.at, head.len);
 	memcpy(f.at + head.len, body.at, body.len);
+	if (via == VIA_EXPLICIT)
+		take_ecn(&f, e->tos);
 	deliver(e, l, &f, via, e->now);
 }
 
@@ -377,6 +387,7 @@ void engine_datagram(struct engine *e, const struct engine_datagram *d,
 	enum drop bad = DROP_TAG;
 
 	e->now = now;
+	e->tos = d->tos;
 	if (d->bytes.len < WIRE_TAG) {
 		end_packet(e, NULL, DROP_SHORT);
 		return;

@@ -40,6 +40,7 @@ enum {
 	FIRST_SHORT = 32,		/* 3: packets of a short flow */
 	ONE_GIB = 1 << 30,		/* 3.4 */
 	MID_WINDOW = 65535, MID_SCALE = 14,
+	ECN_CE = 3,			/* RFC 3168, 5: both bits */
 	FULL_MTU = 1500, LEAST_MTU = 576,	/* RFC 791: all take that */
 	ICMP6_RATE = 1000, ICMP6_BURST = 200	/* errors of our own, per s */
 };
@@ -76,7 +77,7 @@ enum session_state { SESSION_FREE, SESSION_OPENING, SESSION_LIVE,
  * @carrier: its own carrier, or NONE
  * @hop, @hop_rx: hop limit agreed for what we send; for what we deliver
  * @hop_settled: @hop has been the lowest for a second
- * @window_min, @window_at: lowest since then
+ * @window_min, @window_at: lowest since then; @window_before: of the time before
  * @moved: bytes on shared or relay since it was there last
  * @packets: until FIRST_SHORT
  * @seen: last packet in either direction
@@ -90,7 +91,7 @@ struct session {
 	uint16_t host_port, peer_port;
 	uint8_t proto, state, initiator, via;
 	uint32_t link, carrier;
-	uint8_t hop, hop_rx, window_min, failures;
+	uint8_t hop, hop_rx, window_min, window_before, failures;
 	bool hop_settled, told_close, reset;
 	uint8_t packets;
 	uint32_t moved;
@@ -288,6 +289,7 @@ struct engine {
 
 	struct wheel wheel;
 	uint64_t drops[DROP_COUNT];
+	uint8_t tos;			/* of the present datagram */
 	uint32_t icmp_tokens;
 	msec icmp_at;
 
