@@ -351,26 +351,37 @@ bool session_track(struct engine *e, uint32_t n, const struct pkt *p,
 	return fits;
 }
 
+/* The lowest of a second must be that of the second before as well: one probe
+ * of a traceroute changes nothing. Until the other side was heard, and for what
+ * is no TCP or UDP, only an equal one will do: traceroute again.
+ */
 bool session_hop_ok(struct engine *e, uint32_t n, const struct pkt *p, msec now)
 {
 	struct session *s = &e->session[n];
+	uint8_t lowest;
 
 	if (!s->hop) {
-		s->hop = s->window_min = p->hop;
+		s->hop = s->window_min = s->window_before = p->hop;
+		s->window_at = now;
+		carrier_tell_hop(e, s);
+	}
+	if (now - s->window_at > HOP_SETTLE_MS) {
+		lowest = s->window_min > s->window_before ? s->window_min :
+			 s->window_before;
+		if (lowest != s->hop) {
+			s->hop = lowest;
+			carrier_tell_hop(e, s);
+		}
+		s->hop_settled = true;
+		s->window_before = s->window_min;
+		s->window_min = p->hop;
 		s->window_at = now;
 	}
 	if (p->hop < s->window_min)
 		s->window_min = p->hop;
-	if (now - s->window_at > HOP_SETTLE_MS) {
-		if (s->window_min != s->hop) {
-			s->hop = s->window_min;
-			carrier_tell_hop(e, s);
-		}
-		s->hop_settled = true;
-		s->window_min = p->hop;
-		s->window_at = now;
-	}
-	return p->hop == s->hop || (p->hop > s->hop && s->hop_settled);
+	return p->hop == s->hop ||
+	       (p->hop > s->hop && s->hop_settled &&
+		s->state == SESSION_LIVE && s->proto != PROTO_ICMP6);
 }
 
 void session_timer(struct engine *e, uint32_t n, msec now)

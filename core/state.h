@@ -77,7 +77,7 @@ enum session_state { SESSION_FREE, SESSION_OPENING, SESSION_LIVE,
  * @carrier: its own carrier, or NONE
  * @hop, @hop_rx: hop limit agreed for what we send; for what we deliver
  * @hop_settled: @hop has been the lowest for a second
- * @window_min, @window_at: lowest since then; @window_before: of the time before
+ * @window_min, @window_at: lowest since then; @window_before: the time before
  * @moved: bytes on shared or relay since it was there last
  * @packets: until FIRST_SHORT
  * @seen: last packet in either direction
