@@ -133,6 +133,7 @@ static void icmp_packet(struct sim *s, enum dir d, uint32_t edge,
 	s->ping_got[d]++;
 	if (p->icmp_type != ICMP6_ECHO)
 		return;
+	s->ping_hop = p->hop;
 	memcpy(back, bytes.at, bytes.len);
 	turn(back, false);
 	back[IP6_HDR] = ICMP6_ECHO_REPLY;
@@ -572,4 +573,13 @@ static bool is_done(struct sim *s, void *arg)
 bool tcp_run(struct tcp *t, msec most)
 {
 	return tcp_done(t) || sim_run_until(t->sim, is_done, t, most);
+}
+
+void tcp_forget(struct tcp *t)
+{
+	for (int d = UP; d <= DOWN; d++) {
+		free(t->end[d].have);
+		t->end[d].have = NULL;
+	}
+	t->used = false;
 }

@@ -186,7 +186,7 @@ struct sim {
 
 	/* what end points saw; index: direction of travel */
 	uint64_t udp_got[2], ping_got[2], icmp_errors[2];
-	uint8_t icmp_type, icmp_code, udp_hop;
+	uint8_t icmp_type, icmp_code, udp_hop, ping_hop;
 	uint32_t icmp_param;
 
 	/* true: drop it. May change it */
@@ -253,6 +253,8 @@ void tcp_abort(struct tcp *t, enum dir d);
 /** tcp_done() - All that was written has come to the other end */
 bool tcp_done(const struct tcp *t);
 bool tcp_run(struct tcp *t, msec most);
+/** tcp_forget() - Its place, and its ports, are free again */
+void tcp_forget(struct tcp *t);
 void udp_send(struct sim *s, uint32_t edge, enum dir d, uint16_t host_port,
 	      uint16_t peer_port, size_t payload);
 void ping_send(struct sim *s, uint32_t edge, enum dir d, size_t payload);

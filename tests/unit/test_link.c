@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_link.c - connections, HELLO, who may say what (design 3.7, 5)
+ */
+#include "tests/sim/check.h"
+
+static const struct sim_conf usual = { .seed = 51, .nat.strict = true,
+	.inbound = "all" };
+
+static bool pinged(struct sim *s, enum dir d)
+{
+	uint64_t before = s->ping_got[!d];
+
+	ping_send(s, 0, d, 100);
+	sim_run(s, 300);
+	return s->ping_got[!d] > before;
+}
+
+static bool is_up(struct sim *s, void *arg)
+{
+	(void)arg;
+	return s->hub.e && s->edge[0].e && sim_link(&s->hub)->used &&
+	       sim_link(&s->edge[0])->shared_up && sim_link(&s->hub)->shared_up;
+}
+
+START_TEST(any_order)
+{
+	struct sim *s = sim_new(&usual);
+
+	sim_boot(s, _i & 1 ? &s->edge[0] : &s->hub);
+	sim_run(s, _i & 2 ? 60 * 1000 : 100);
+	sim_boot(s, _i & 1 ? &s->hub : &s->edge[0]);
+	ck_assert(sim_run_until(s, is_up, NULL, 2000));
+	sim_run(s, 1000);
+	ck_assert(pinged(s, UP));
+	ck_assert(pinged(s, DOWN));
+	ck_assert_uint_eq(s->hub.out[OUT_ROUTE], 1);
+	sim_end(s);
+}
+END_TEST
+
+/* Traffic within 10 s of both being up, with UDP blocked as well. */
+START_TEST(any_order_without_udp)
+{
+	struct sim_conf c = usual;
+	struct sim *s;
+	int tries = 0;
+
+	c.nat.drop_udp = true;
+	s = sim_new(&c);
+	sim_boot(s, _i ? &s->edge[0] : &s->hub);
+	sim_run(s, 20 * 1000);
+	sim_boot(s, _i ? &s->hub : &s->edge[0]);
+	while (!pinged(s, UP))
+		ck_assert_int_lt(tries++, 33);
+	ck_assert(pinged(s, DOWN));
+	sim_end(s);
+}
+END_TEST
+
+/* Control lost for minutes: everything that lives goes on. */
+START_TEST(control_lost)
+{
+	struct sim *s = sim_up(&usual);
+	struct tcp *t = tcp_connect(s, 0, UP, 40001, 80), *u;
+
+	tcp_write(t, UP, 20000);
+	ck_assert(tcp_run(t, 5000));
+	ck_assert(pinged(s, UP));
+	sim_control(s, 0, false);
+	for (int i = 0; i < 20; i++) {
+		tcp_write(t, UP, 20000);
+		tcp_write(t, DOWN, 20000);
+		ck_assert(tcp_run(t, 5000));
+		ck_assert(pinged(s, _i ? UP : DOWN));
+		sim_run(s, 10 * 1000);
+	}
+	ck_assert(on_own(s, t));
+	/* a new session, meanwhile */
+	u = tcp_connect(s, 0, _i ? UP : DOWN, 40002, 81);
+	tcp_write(u, UP, 200000);
+	ck_assert(tcp_run(u, 5000));
+	sim_control(s, 0, true);
+	sim_run(s, 2000);
+	ck_assert(sim_link(&s->edge[0])->control != NONE);
+	tcp_write(u, UP, 200000);
+	ck_assert(tcp_run(u, 5000));
+	ck_assert(on_own(s, u));
+	ck_assert(on_own(s, t));
+	sim_end(s);
+}
+END_TEST
+
+/* Reconnects in the midst of everything. */
+START_TEST(control_flaps)
+{
+	struct sim *s = sim_up(&usual);
+	struct tcp *t[8];
+
+	for (int i = 0; i < 8; i++) {
+		t[i] = tcp_connect(s, 0, i & 1 ? UP : DOWN,
+				   (uint16_t)(40000 + i), 80);
+		tcp_write(t[i], UP, 200000);
+		tcp_write(t[i], DOWN, 200000);
+		sim_run(s, rand_below(&s->rand, 200));
+		sim_control(s, 0, false);
+		sim_run(s, rand_below(&s->rand, 200));
+		sim_control(s, 0, true);
+		sim_run(s, rand_below(&s->rand, 1200));
+	}
+	for (int i = 0; i < 8; i++)
+		ck_assert(tcp_run(t[i], 60 * 1000));
+	sim_run(s, 20 * 1000);
+	for (int i = 0; i < 8; i++)
+		ck_assert(on_own(s, t[i]) || off_own(s, t[i]));
+	sim_end(s);
+}
+END_TEST
+
+/* Nothing is left of an edge that stays away. */
+START_TEST(gone)
+{
+	struct sim *s = sim_up(&usual);
+	struct tcp *t = tcp_connect(s, 0, UP, 40001, 80);
+
+	tcp_write(t, UP, 1000);
+	ck_assert(tcp_run(t, 5000));
+	sim_control(s, 0, false);
+	s->edge[0].stopped = true;
+	t->end[UP].reset = t->end[DOWN].reset = true;
+	sim_run(s, 11 * 60 * 1000);
+	ck_assert(!sim_link(&s->hub)->used);
+	ck_assert_uint_eq(engine_sessions(s->hub.e), 0);
+	ck_assert_uint_eq(sim_own(&s->hub, CARRIER_FREE), s->conf.own);
+	ck_assert_uint_eq(s->hub.notes[NOTE_LINK_GONE], 1);
+	ck_assert_uint_eq(s->hub.out[OUT_ROUTE], 2);
+	sim_end(s);
+}
+END_TEST
+
+START_TEST(revoked)
+{
+	struct sim *s = sim_up(&usual);
+
+	engine_revoke(s->hub.e, "edge", s->now);
+	ck_assert(sim_link(&s->hub)->used);
+	engine_revoke(s->hub.e, "edge0", s->now);
+	ck_assert(!sim_link(&s->hub)->used);
+	pump(&s->hub);
+	sim_run(s, 100);
+	ck_assert_uint_eq(sim_link(&s->edge[0])->control, NONE);
+	sim_end(s);
+}
+END_TEST
+
+/* -- copies of a bundle: two processes with the same prefix ------------------------ */
+
+START_TEST(copied_bundle)
+{
+	struct sim_conf c = usual;
+	struct sim *s;
+
+	c.edges = 2;
+	s = sim_new(&c);
+	s->edge[1].conf.prefix = s->edge[0].conf.prefix;
+	sim_boot(s, &s->hub);
+	sim_boot(s, &s->edge[0]);
+	sim_run(s, 3000);
+	sim_boot(s, &s->edge[1]);
+	sim_run(s, 60 * 1000);
+	/* the newest has it, the other is told */
+	ck_assert_uint_gt(s->hub.notes[NOTE_CLONED], 0);
+	ck_assert_uint_ne(sim_link(&s->edge[1])->control, NONE);
+	ck_assert_uint_eq(sim_link(&s->edge[0])->control, NONE);
+	sim_end(s);
+}
+END_TEST
+
+START_TEST(links_full)
+{
+	struct sim_conf c = usual;
+	struct sim *s;
+
+	c.edges = 3;
+	s = sim_new(&c);
+	s->hub.conf.links = 2;
+	sim_start(s);
+	sim_run(s, 10 * 1000);
+	ck_assert_uint_eq((sim_link(&s->edge[0])->control != NONE) +
+			  (sim_link(&s->edge[1])->control != NONE) +
+			  (sim_link(&s->edge[2])->control != NONE), 2);
+	sim_end(s);
+}
+END_TEST
+
+/* -- hostile ---------------------------------------------------------------------- */
+
+static struct wire message(struct sim *s, enum dir d)
+{
+	struct wire w = { .kind = WIRE_MESSAGE, .dir = d };
+
+	while (w.pipe < s->pipes && (!s->pipe[w.pipe].used ||
+				     !s->pipe[w.pipe].open[UP] ||
+				     !s->pipe[w.pipe].open[DOWN]))
+		w.pipe++;
+	return w;
+}
+
+/* Random messages, each of a right length: counted, connection ended. */
+START_TEST(random_messages)
+{
+	struct sim *s = sim_up(&usual);
+	struct tcp *t = tcp_connect(s, 0, UP, 40001, 80);
+
+	tcp_write(t, UP, 100);
+	ck_assert(tcp_run(t, 2000));
+	for (int i = 0; i < 2000; i++) {
+		struct wire w = message(s, i & 1 ? UP : DOWN);
+
+		if (w.pipe == s->pipes || s->pipes > SIM_PIPES - 4) {
+			sim_run(s, 700);
+			continue;
+		}
+		w.len = MSG_HEADER + rand_below(&s->rand, 120);
+		rand_bytes(&s->rand, wire_at(&w), w.len);
+		put16(wire_at(&w), (uint16_t)(w.len - 2));
+		wire_at(&w)[2] = (uint8_t)rand_below(&s->rand, 24);
+		sim_arrive(s, &w);
+		sim_run(s, i % 7 ? 0 : 700);
+	}
+	sim_run(s, 30 * 1000);
+	ck_assert_uint_gt(s->hub.e->drops[DROP_BAD_MESSAGE] +
+			  s->edge[0].e->drops[DROP_BAD_MESSAGE], 10);
+	sim_control(s, 0, false);
+	sim_free(s);
+}
+END_TEST
+
+/* Every message of a running link, bent and cut. */
+struct keep {
+	struct wire w[64];
+	int count;
+};
+
+static bool keep_messages(struct sim *s, struct wire *w, void *arg)
+{
+	struct keep *k = arg;
+
+	(void)s;
+	if (w->kind == WIRE_MESSAGE && k->count < 64)
+		k->w[k->count++] = *w;
+	return false;
+}
+
+START_TEST(bent_messages)
+{
+	struct keep *k = calloc(1, sizeof(*k));
+	struct sim *s = sim_new(&usual);
+	struct tcp *t;
+
+	s->hook = keep_messages;
+	s->hook_arg = k;
+	sim_start(s);
+	t = tcp_connect(s, 0, UP, 40001, 80);
+	tcp_write(t, UP, 100000);
+	ck_assert(tcp_run(t, 2000));
+	pinged(s, UP);
+	s->hook = NULL;
+	for (int i = 0; i < k->count; i++)
+		for (int n = 0; n < 30; n++) {
+			struct wire w = message(s, k->w[i].dir), b = k->w[i];
+			size_t at = 2 + rand_below(&s->rand,
+						   (uint32_t)b.len - 2);
+
+			if (w.pipe == s->pipes || s->pipes > SIM_PIPES - 4) {
+				sim_run(s, 700);
+				continue;
+			}
+			b.pipe = w.pipe;
+			wire_at(&b)[at] = (uint8_t)rand32(&s->rand);
+			if (n & 1)
+				b.len = 1 + rand_below(&s->rand,
+						       (uint32_t)b.len);
+			if (n & 2 && b.len > 2)
+				put16(wire_at(&b), (uint16_t)(b.len - 2));
+			sim_arrive(s, &b);
+			sim_run(s, n % 5 ? 0 : 100);
+		}
+	free(k);
+	sim_free(s);
+}
+END_TEST
+
+/* The first message must be HELLO, and only of an own connection's kind. */
+START_TEST(before_hello)
+{
+	struct sim *s = sim_up(&usual);
+	struct engine_peer peer = { .name = "x" };
+	uint8_t bytes[MSG_MAX];
+
+	for (uint8_t type = 1; type < 30; type++) {
+		struct writer w = writer_of(bytes, sizeof(bytes));
+		struct msg m = { .type = type };
+		uint64_t bad = s->hub.e->drops[DROP_BAD_MESSAGE];
+
+		if (type == MSG_HELLO || type == MSG_BYE || !msg_encode(&w, &m))
+			continue;
+		engine_conn_open(s->hub.e, 10, &peer, CONN_CONTROL, s->now);
+		engine_message(s->hub.e, 10, (struct span){ bytes, w.len },
+			       s->now);
+		ck_assert_uint_eq(s->hub.e->drops[DROP_BAD_MESSAGE], bad + 1);
+		engine_conn_closed(s->hub.e, 10, s->now);
+		pump(&s->hub);
+	}
+	ck_assert(pinged(s, UP));
+	sim_end(s);
+}
+END_TEST
+
+START_TEST(stop)
+{
+	struct sim *s = sim_up(&usual);
+	struct node *n = _i ? &s->hub : &s->edge[0];
+	struct tcp *t = tcp_connect(s, 0, UP, 40001, 80);
+
+	tcp_write(t, UP, 1000);
+	ck_assert(tcp_run(t, 2000));
+	engine_stop(n->e, s->now);
+	pump(n);
+	n->stopped = true;
+	sim_run(s, 200);
+	ck_assert_uint_eq(nat_flows(s, &s->nat[0], PROTO_TCP), 0);
+	sim_end(s);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("link");
+	TCase *tc = tcase_create("link");
+
+	tcase_add_loop_test(tc, any_order, 0, 4);
+	tcase_add_loop_test(tc, any_order_without_udp, 0, 2);
+	tcase_add_loop_test(tc, control_lost, 0, 2);
+	tcase_add_test(tc, control_flaps);
+	tcase_add_test(tc, gone);
+	tcase_add_test(tc, revoked);
+	tcase_add_test(tc, copied_bundle);
+	tcase_add_test(tc, links_full);
+	tcase_add_test(tc, random_messages);
+	tcase_add_test(tc, bent_messages);
+	tcase_add_test(tc, before_hello);
+	tcase_add_loop_test(tc, stop, 0, 2);
+	return run_case(suite, tc);
+}
