@@ -17,7 +17,7 @@
 
 #include "net/ports.h"
 
-#define CLAIM "@unmap-ports-"
+#define CLAIM "unmap-ports-"	/* /proc shows an abstract name as "@..." */
 
 uint16_t ports_bound(const char *line)
 {
@@ -33,7 +33,7 @@ bool ports_claimed(const char *text, uint16_t *lo, uint16_t *hi)
 {
 	unsigned a, b;
 
-	if (sscanf(text, CLAIM "%u-%u", &a, &b) != 2 || a > 65535 || b > 65535)
+	if (sscanf(text, "@" CLAIM "%u-%u", &a, &b) != 2 || a > 65535 || b > 65535)
 		return false;
 	*lo = (uint16_t)a;
 	*hi = (uint16_t)b;
@@ -68,7 +68,7 @@ static bool other_claims(uint16_t lo, uint16_t hi, char why[static PORTS_WHY])
 	if (!f)
 		return false;
 	while (!found && fgets(line, sizeof(line), f)) {
-		const char *at = strstr(line, CLAIM);
+		const char *at = strstr(line, "@" CLAIM);
 
 		if (!at || !ports_claimed(at, &a, &b) || a > hi || b < lo)
 			continue;
@@ -86,9 +86,9 @@ static bool claim(uint16_t lo, uint16_t hi)
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	int len;
 
-	/* a name that starts with NUL is abstract; /proc shows it as '@' */
+	/* a name that starts with NUL is abstract */
 	len = snprintf(sa.sun_path + 1, sizeof(sa.sun_path) - 1, "%s%u-%u",
-		       CLAIM + 1, lo, hi);
+		       CLAIM, lo, hi);
 	return fd >= 0 && !bind(fd, (struct sockaddr *)&sa,
 		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 +
 			    (size_t)len));
