@@ -111,6 +111,10 @@ static struct link *link_for(struct engine *e, const struct pkt *p)
 	bool src_ours;
 
 	if (!l || !l->used) {
+		if (e->now - e->start < SETTLE_MS) { /* it may come yet */
+			end_packet(e, NULL, DROP_SETTLING);
+			return NULL;
+		}
 		answer_icmp6(e, p, ICMP6_UNREACH, ICMP6_UNREACH_NO_ROUTE, 0);
 		end_packet(e, NULL, DROP_NO_LINK);
 		return NULL;

@@ -291,6 +291,7 @@ static void control_up(struct engine *e, struct link *l, uint32_t conn,
 		struct msg m = { .type = MSG_SHARED, .u.shared = { 1 } };
 
 		out_message(e, l, &m);
+		shared_ask(e, l, now); /* a hub that started anew must latch */
 	}
 }
 
