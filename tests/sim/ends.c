@@ -215,7 +215,8 @@ static void emit(struct tcp *t, enum dir d, const struct out_seg *o)
 			   (struct span){ l4, hdr + o->len });
 	packet[7] = e->hop;
 	e->sent++;
-	sim_inner(t->sim, sender(t->sim, t->edge, d),
+	sim_inner(t->sim, d == DOWN && t->peer_edge < SIM_EDGES ?
+		  &t->sim->edge[t->peer_edge] : sender(t->sim, t->edge, d),
 		  (struct span){ packet, len });
 }
 
@@ -443,21 +444,22 @@ static void end_packet_in(struct tcp *t, enum dir d, const struct pkt *p)
 	push(t, d);
 }
 
-static void tcp_packet(struct sim *s, enum dir d, const struct pkt *p)
+static void tcp_packet(struct sim *s, const struct pkt *p)
 {
-	for (int i = 0; i < SIM_TCPS; i++) {
-		struct tcp *t = &s->tcp[i];
-		bool up = d == UP;
+	for (int i = 0; i < SIM_TCPS; i++)
+		for (int to = UP; to <= DOWN; to++) {
+			struct tcp *t = &s->tcp[i];
+			bool up = to == DOWN; /* sent by the host */
 
-		if (!t->used ||
-		    p->sport != (up ? t->host_port : t->peer_port) ||
-		    p->dport != (up ? t->peer_port : t->host_port) ||
-		    !addr6_eq(&p->src6, up ? &t->host : &t->peer) ||
-		    !addr6_eq(&p->dst6, up ? &t->peer : &t->host))
-			continue;
-		end_packet_in(t, !d, p);
-		return;
-	}
+			if (!t->used ||
+			    p->sport != (up ? t->host_port : t->peer_port) ||
+			    p->dport != (up ? t->peer_port : t->host_port) ||
+			    !addr6_eq(&p->src6, up ? &t->host : &t->peer) ||
+			    !addr6_eq(&p->dst6, up ? &t->peer : &t->host))
+				continue;
+			end_packet_in(t, to, p);
+			return;
+		}
 }
 
 void ends_packet(struct sim *s, enum dir d, uint32_t edge, struct span packet)
@@ -480,7 +482,7 @@ void ends_packet(struct sim *s, enum dir d, uint32_t edge, struct span packet)
 					     &p.src6))
 				break;
 	if (p.l4 == PROTO_TCP)
-		tcp_packet(s, d, &p);
+		tcp_packet(s, &p);
 	else if (p.l4 == PROTO_UDP)
 		udp_packet(s, d, edge, &p);
 	else if (p.l4 == PROTO_ICMP6)
@@ -499,7 +501,7 @@ struct tcp *tcp_new(struct sim *s, uint32_t edge, uint16_t host_port,
 	if (t == s->tcp + SIM_TCPS)
 		abort();
 	*t = (struct tcp){ .sim = s, .used = true, .ts = true, .sack = true,
-		.scale = true, .edge = edge, .host = sim_host(edge),
+		.scale = true, .edge = edge, .peer_edge = SIM_EDGES, .host = sim_host(edge),
 		.peer = sim_peer(), .host_port = host_port,
 		.peer_port = peer_port, .window = 64 * 1024 };
 	for (int d = UP; d <= DOWN; d++) {

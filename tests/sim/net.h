@@ -151,7 +151,7 @@ struct end {
 struct tcp {
 	struct sim *sim;
 	bool used, ts, sack, scale;
-	uint32_t edge;
+	uint32_t edge, peer_edge;	/* peer_edge: SIM_EDGES: the Internet */
 	struct addr6 host, peer;
 	uint16_t host_port, peer_port;
 	uint32_t window;

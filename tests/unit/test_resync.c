@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_resync.c - either daemon restarts; records merge (design 3.7)
+ */
+#include "tests/sim/check.h"
+
+static const struct sim_conf usual = { .seed = 61, .nat.strict = true,
+	.inbound = "all" };
+
+static struct node *victim(struct sim *s, int i)
+{
+	return i & 1 ? &s->hub : &s->edge[0];
+}
+
+/* TCP survives, idle or busy, and finds an own carrier again. */
+START_TEST(tcp_survives)
+{
+	struct sim *s = sim_up(&usual);
+	bool busy = _i & 2;
+	struct tcp *t = tcp_connect(s, 0, _i & 4 ? DOWN : UP, 40001, 80);
+
+	tcp_write(t, UP, 50000);
+	tcp_write(t, DOWN, 50000);
+	ck_assert(tcp_run(t, 5000));
+	if (busy) {
+		tcp_write(t, UP, 1000000);
+		tcp_write(t, DOWN, 1000000);
+		sim_run(s, 100);
+	}
+	sim_restart(s, victim(s, _i));
+	if (!busy)
+		sim_run(s, 3000);
+	tcp_write(t, UP, 400000);
+	tcp_write(t, DOWN, 400000);
+	ck_assert(tcp_run(t, 60 * 1000));
+	ck_assert(!t->end[UP].reset && !t->end[DOWN].reset);
+	sim_run(s, 5000);
+	tcp_write(t, UP, 400000);
+	tcp_write(t, DOWN, 400000);
+	ck_assert(tcp_run(t, 20 * 1000));
+	ck_assert(on_own(s, t));
+	sim_end(s);
+}
+END_TEST
+
+/* Both at once: mid-stream TCP from inside opens a session at both ends. */
+START_TEST(both_restart)
+{
+	struct sim *s = sim_up(&usual);
+	struct tcp *t = tcp_connect(s, 0, UP, 40001, 80);
+
+	tcp_write(t, UP, 50000);
+	ck_assert(tcp_run(t, 5000));
+	sim_restart(s, &s->hub);
+	sim_restart(s, &s->edge[0]);
+	sim_run(s, 3000);
+	tcp_write(t, UP, 400000);
+	tcp_write(t, DOWN, 400000);
+	ck_assert(tcp_run(t, 60 * 1000));
+	sim_run(s, 3000);
+	tcp_write(t, UP, 400000);
+	ck_assert(tcp_run(t, 20 * 1000));
+	ck_assert(on_own(s, t));
+	sim_end(s);
+}
+END_TEST
+
+/* Again and again, at bad moments. */
+START_TEST(many_restarts)
+{
+	struct sim_conf c = usual;
+	struct sim *s;
+	struct tcp *t[4];
+
+	c.seed = 600 + (uint64_t)_i;
+	s = sim_up(&c);
+	for (int i = 0; i < 4; i++)
+		t[i] = tcp_connect(s, 0, i & 1 ? DOWN : UP,
+				   (uint16_t)(40000 + i), 80);
+	for (int round = 0; round < 8; round++) {
+		for (int i = 0; i < 4; i++) {
+			tcp_write(t[i], UP, 100000);
+			tcp_write(t[i], DOWN, 100000);
+		}
+		sim_run(s, rand_below(&s->rand, 4000));
+		sim_restart(s, victim(s, (int)rand_below(&s->rand, 2)));
+		sim_run(s, rand_below(&s->rand, 4000));
+	}
+	for (int i = 0; i < 4; i++)
+		ck_assert(tcp_run(t[i], 120 * 1000));
+	sim_run(s, 20 * 1000);
+	for (int i = 0; i < 4; i++)
+		ck_assert(on_own(s, t[i]) || off_own(s, t[i]));
+	sim_end(s);
+}
+END_TEST
+
+/* What the edge let in stays let in after the hub's restart; a hub that just
+ * started says nothing to unknown inbound.
+ */
+START_TEST(inbound_after_restart)
+{
+	struct sim_conf c = usual;
+	struct sim *s;
+	struct tcp *t;
+
+	c.inbound = "tcp/22";
+	s = sim_up(&c);
+	t = tcp_connect(s, 0, DOWN, 22, 50000);
+	tcp_write(t, DOWN, 1000);
+	ck_assert(tcp_run(t, 5000));
+	sim_restart(s, victim(s, _i));
+	tcp_write(t, DOWN, 1000);
+	ck_assert(tcp_run(t, 30 * 1000));
+	ck_assert(!t->end[DOWN].reset);
+	ck_assert_uint_eq(s->icmp_errors[UP], 0);
+	/* what the policy does not let in is refused after that */
+	sim_run(s, 31 * 1000);
+	udp_send(s, 0, DOWN, 5000, 6000, 10);
+	sim_run(s, 500);
+	ck_assert_uint_eq(s->icmp_errors[UP], 1);
+	ck_assert_uint_eq(s->udp_got[DOWN], 0);
+	sim_end(s);
+}
+END_TEST
+
+/* UDP from inside that the policy would not let in: its answers come. */
+START_TEST(udp_after_restart)
+{
+	struct sim_conf c = usual;
+	struct sim *s;
+
+	c.inbound = NULL;
+	s = sim_up(&c);
+	udp_send(s, 0, UP, 5000, ECHO_PORT, 100);
+	sim_run(s, 500);
+	ck_assert_uint_eq(s->udp_got[DOWN], 1);
+	sim_restart(s, victim(s, _i));
+	sim_run(s, 5000);
+	udp_send(s, 0, DOWN, 5000, ECHO_PORT, 100);
+	sim_run(s, 500);
+	ck_assert_uint_eq(s->udp_got[DOWN], 2);
+	sim_end(s);
+}
+END_TEST
+
+/* A hub that claims inbound sessions later than at the start is not believed. */
+START_TEST(hub_is_not_trusted)
+{
+	struct sim_conf c = usual;
+	struct sim *s;
+	struct msg m = { .type = MSG_STATE, .u.state = { .host = sim_host(0),
+		.peer = sim_peer(), .proto = PROTO_TCP, .host_port = 22,
+		.peer_port = 1234, .initiator = BY_PEER, .flags = 1,
+		.known = KNOWN_ANY } };
+
+	c.inbound = NULL;
+	s = sim_up(&c);
+	ck_assert(sim_link(&s->edge[0])->settled);
+	resync_state(s->edge[0].e, sim_link(&s->edge[0]), &m.u.state, s->now);
+	ck_assert_uint_eq(engine_sessions(s->edge[0].e), 0);
+	/* nor one outside the prefix, ever */
+	m.u.state.host.b[7] = 99;
+	m.u.state.initiator = BY_HOST;
+	resync_state(s->edge[0].e, sim_link(&s->edge[0]), &m.u.state, s->now);
+	resync_state(s->hub.e, sim_link(&s->hub), &m.u.state, s->now);
+	ck_assert_uint_eq(engine_sessions(s->edge[0].e), 0);
+	ck_assert_uint_eq(engine_sessions(s->hub.e), 0);
+	ck_assert_uint_eq(s->hub.e->drops[DROP_SPOOFED], 1);
+	sim_end(s);
+}
+END_TEST
+
+/* Many records: all arrive, in batches. */
+START_TEST(many_records)
+{
+	struct sim_conf c = usual;
+	struct sim *s;
+
+	c.sessions = 2048;
+	s = sim_up(&c);
+	for (uint16_t i = 0; i < 900; i++) {
+		udp_send(s, 0, UP, (uint16_t)(10000 + i), ECHO_PORT, 20);
+		sim_run(s, 2);
+	}
+	sim_run(s, 500);
+	ck_assert_uint_eq(engine_sessions(s->hub.e), 900);
+	sim_restart(s, victim(s, _i));
+	ck_assert_uint_eq(engine_sessions(victim(s, _i)->e), 0);
+	sim_run(s, 3000);
+	ck_assert_uint_eq(engine_sessions(victim(s, _i)->e), 900);
+	sim_end(s);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("resync");
+	TCase *tc = tcase_create("resync");
+
+	tcase_add_loop_test(tc, tcp_survives, 0, 8);
+	tcase_add_test(tc, both_restart);
+	tcase_add_loop_test(tc, many_restarts, 0, 6);
+	tcase_add_loop_test(tc, inbound_after_restart, 0, 2);
+	tcase_add_loop_test(tc, udp_after_restart, 0, 2);
+	tcase_add_test(tc, hub_is_not_trusted);
+	tcase_add_loop_test(tc, many_records, 0, 2);
+	return run_case(suite, tc);
+}
