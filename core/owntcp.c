@@ -128,7 +128,7 @@ static void send_advance(struct engine *e, uint32_t n, bool opening, msec now)
 	struct segment seg = { .seq = mine->end, .flags = TCP_ACK,
 		.win = opening ? MID_WINDOW : mine->win, .opts = &o };
 
-	if (opening)
+	if (opening || !(mine->known & KNOWN_ACK))
 		seg.ack = (is_edge(e) ? c->t : c->s) - 1;
 	else
 		seg.ack = (seq_after(mine->ack, c->mark) ? c->mark :
@@ -678,7 +678,9 @@ void owntcp_syn(struct engine *e, const struct pkt *p, msec now)
 	owntcp_received(e, n, &syn, now);
 }
 
-/* What OPEN says of a session that we do not know, or know less of. */
+/* What OPEN says of a session that we do not know, or know less of. What was
+ * sent need not have been acknowledged.
+ */
 static void learn(struct session *s, const struct carrier *c,
 		  const struct msg_open *m)
 {
@@ -687,15 +689,13 @@ static void learn(struct session *s, const struct carrier *c,
 	if (m->kind != OPEN_MID)
 		return;
 	if (!(up->known & KNOWN_ANY))
-		*up = (struct tcp_side){ .end = c->s, .ack = c->t,
+		*up = (struct tcp_side){ .end = c->s,
 			.ts = m->ts_up, .win = MID_WINDOW,
-			.known = (uint8_t)(KNOWN_ANY | KNOWN_ACK |
-					   (m->known & KNOWN_TS)) };
+			.known = (uint8_t)(KNOWN_ANY | (m->known & KNOWN_TS)) };
 	if (!(down->known & KNOWN_ANY))
-		*down = (struct tcp_side){ .end = c->t, .ack = c->s,
+		*down = (struct tcp_side){ .end = c->t,
 			.ts = m->ts_down, .win = MID_WINDOW,
-			.known = (uint8_t)(KNOWN_ANY | KNOWN_ACK |
-					   (m->known & KNOWN_TS)) };
+			.known = (uint8_t)(KNOWN_ANY | (m->known & KNOWN_TS)) };
 }
 
 static void deliver_copy(struct engine *e, struct link *l, struct span copy,

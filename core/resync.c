@@ -76,7 +76,7 @@ static void merge(struct engine *e, struct session *s,
 	struct tcp_side *up = &s->side[UP], *down = &s->side[DOWN];
 	bool theirs_later = now - s->seen > m->idle_ms;
 	uint8_t known = m->known & (KNOWN_SYN | KNOWN_SCALE | KNOWN_SACK |
-				    KNOWN_TS | KNOWN_ANY | KNOWN_ACK);
+				    KNOWN_TS | KNOWN_ANY);
 
 	if (m->proto == PROTO_TCP && (known & KNOWN_ANY)) {
 		if (!(up->known & KNOWN_SYN)) {
@@ -86,8 +86,8 @@ static void merge(struct engine *e, struct session *s,
 			down->scale = m->scale_down;
 		}
 		if (!(up->known & KNOWN_ANY) || theirs_later) {
-			up->end = down->ack = m->next_up;
-			down->end = up->ack = m->next_down;
+			up->end = m->next_up; /* sent; acknowledged or not */
+			down->end = m->next_down;
 		}
 		/* a SYN we only heard of: its sequence number is not known */
 		up->known |= known & (uint8_t)~KNOWN_SYN;
