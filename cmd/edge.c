@@ -270,11 +270,12 @@ static void edge_out(struct daemon *d, const struct out *o)
 		g->relay_at = loop_now();
 		if (!o->on)
 			close_relay(d);
-	} else if (o->kind == OUT_RECONNECT) {
-		if (o->on && g->control && !g->refresh) {
+	} else if (o->kind == OUT_RECONNECT && o->on) {
+		if (g->control && !g->refresh) {
 			g->refresh = true;
 			dial(d, g->hub, CONN_CONTROL);
 		}
+	} else if (o->kind == OUT_RECONNECT) {
 		daemon_udp_close(d, 0);
 		if (daemon_udp(d, (struct taddr4){ 0, 0 }))
 			log_limited(LEVEL_WARN, "no socket for the shared "

@@ -526,7 +526,7 @@ void carrier_in(struct engine *e, uint32_t n, struct pkt *p, msec now)
 {
 	struct carrier *c = &e->own[n];
 
-	(void)now;
+	own_heard(e, &e->link[c->link], now);
 	count_own(&e->link[c->link].received[VIA_OWN], p,
 		  p->f->len + IP6_HDR - IP4_HDR);
 	xlat_to_inner(p, &c->in);

@@ -135,8 +135,8 @@ enum out_kind {
 			 * connection .conn; .flow for fairness */
 	OUT_CLOSE,	/* close connection .conn when its output is sent */
 	OUT_WANT_RELAY,	/* edge: open (.on) or close a relay connection */
-	OUT_RECONNECT,	/* edge: shared socket (.on: and control) to fresh
-			 * mappings; the old control stays until then */
+	OUT_RECONNECT,	/* edge: control (.on), or the shared socket, to a
+			 * fresh mapping; the old control stays until then */
 	OUT_LATCH,	/* own carrier .proto .port <-> .to is known (.on) or
 			 * gone: for the map of capture */
 	OUT_ROUTE,	/* hub: prefix of link .link is reachable (.on) or not */

@@ -144,12 +144,13 @@ static void bye(struct engine *e, uint32_t conn, enum bye why, const char *text)
 	close_conn(e, conn);
 }
 
-static void tell_route(struct engine *e, const struct link *l, bool on)
+static void tell_route(struct engine *e, struct link *l, bool on)
 {
 	struct out *o;
 
-	if (is_edge(e))
+	if (is_edge(e) || l->routed == on)
 		return;
+	l->routed = on;
 	o = out_new(e, OUT_ROUTE);
 	if (o) {
 		o->on = on;
@@ -270,6 +271,7 @@ static void control_up(struct engine *e, struct link *l, uint32_t conn,
 	link_due(e, l, TIMER_PING, now);
 	link_due(e, l, TIMER_BUDGET, now);
 	resync_start(e, l, now);
+	size_tell(e, l);
 	if (!is_edge(e))
 		return;
 	if (!l->next_hport || l->next_hport < l->peer_lo ||
@@ -575,6 +577,7 @@ void link_timer(struct engine *e, uint32_t n, msec now)
 		[TIMER_SIZE] = size_timer, [TIMER_PROBE] = probe_timer,
 		[TIMER_BUDGET] = budget_timer, [TIMER_SETTLE] = resync_timer,
 		[TIMER_GONE] = gone_timer, [TIMER_FRESH] = fresh_timer,
+		[TIMER_SILENT] = silent_timer,
 	};
 	struct link *l = &e->link[n];
 	msec first = NEVER;

@@ -24,7 +24,7 @@
 #include "core/state.h"
 
 enum { PROBE_JUMP = 100000, PROBE_BYTE = 0x55, PROBE_TRIES = 3,
-	STEP_MS = 1000, AGAIN_MS = 10 * 1000, AGAIN_MOST_MS = 3600 * 1000 };
+	STEP_MS = 1000, FORGET_MS = 100, AGAIN_MS = 10 * 1000, AGAIN_MOST_MS = 3600 * 1000 };
 
 static const uint16_t sizes[] = { 1500, 1492, 1480, 1460, 1440, 1420, 1400,
 	1360, 1300, 1280 };
@@ -61,7 +61,7 @@ void probe_forget(struct engine *e, struct link *l, msec now)
 	l->own_tcp = NOTE_COUNT;
 	l->probe_wait = 0;
 	if (!l->probing)
-		link_due(e, l, TIMER_PROBE, now + STEP_MS);
+		link_due(e, l, TIMER_PROBE, now + FORGET_MS);
 }
 
 static void segment(struct engine *e, struct carrier *c, uint8_t flags,
@@ -286,7 +286,7 @@ void probe_message(struct engine *e, struct link *l,
 	uint8_t altered;
 
 	if (m->bytes <= FULL_MTU && m->bytes >= MIN_INNER)
-		size_heard(e, l, m->bytes, now);
+		size_heard(e, l, m->bytes);
 	if (n == NONE || !is_edge(e) || e->own[n].kind != OPEN_PROBE)
 		return;
 	altered = m->altered | e->own[n].seen_altered;

@@ -22,7 +22,7 @@
 enum {
 	KEEP_MS = SHARED_KEEP_MS,	/* below the shortest time-out seen, 15 s */
 	ASK_MS = 1000, ASK_TRIES = 6, ASK_FRESH = 3, ASK_SLOW_MS = 5000,
-	BUSY_MS = 2000,
+	BUSY_MS = 2000, SILENT_MS = 1000,
 	SIZE_ROUND_MS = 400, SIZE_AGAIN_MS = 30 * 60 * 1000
 };
 
@@ -46,7 +46,8 @@ static void punch(struct engine *e, struct link *l, const struct punch *p,
 
 void shared_ask(struct engine *e, struct link *l, msec now)
 {
-	struct punch p = { .type = PUNCH_ASK, .nonce = rand64(&e->rand) };
+	struct punch p = { .type = PUNCH_ASK, .nonce = rand64(&e->rand),
+		.carrier = l->socket };
 
 	if (!is_edge(e) || !l->shared.addr || !l->rx.has_now ||
 	    e->conf.carriers == CARRIERS_RELAY)
@@ -92,14 +93,36 @@ static void shared_is_down(struct engine *e, struct link *l, msec now)
 	link_want_relay(e, l, true, now);
 }
 
-/* The socket changes, so another outside address is no news (heard_seen()). */
-static void fresh_mappings(struct engine *e, struct link *l)
+static void fresh_control(struct engine *e)
 {
 	struct out *o = out_new(e, OUT_RECONNECT);
 
-	l->seen = (struct taddr4){ 0, 0 };
 	if (o)
 		o->on = true;
+}
+
+/* The socket changes, so another outside address is no news (heard_seen()). */
+static void fresh_mappings(struct engine *e, struct link *l)
+{
+	out_new(e, OUT_RECONNECT);
+	l->seen = (struct taddr4){ 0, 0 };
+	l->socket++;
+	fresh_control(e);
+}
+
+void silent_timer(struct engine *e, struct link *l, msec now)
+{
+	if (now - l->own_rx < SILENT_MS)
+		link_due(e, l, TIMER_SILENT, l->own_rx + SILENT_MS);
+	else
+		shared_ask(e, l, now);
+}
+
+void own_heard(struct engine *e, struct link *l, msec now)
+{
+	l->own_rx = now;
+	if (is_edge(e) && !l->due[TIMER_SILENT])
+		link_due(e, l, TIMER_SILENT, now + SILENT_MS);
 }
 
 void fresh_timer(struct engine *e, struct link *l, msec now)
@@ -198,15 +221,20 @@ void size_doubt(struct engine *e, struct link *l, msec now)
 	link_due(e, l, TIMER_SIZE, now);
 }
 
-void size_heard(struct engine *e, struct link *l, uint16_t bytes, msec now)
+void size_tell(struct engine *e, struct link *l)
 {
-	struct msg m = { .type = MSG_SIZE, .u.size = { bytes } };
+	struct msg m = { .type = MSG_SIZE, .u.size = { l->size_out } };
 
-	(void)now;
+	if (l->size_out)
+		out_message(e, l, &m);
+}
+
+void size_heard(struct engine *e, struct link *l, uint16_t bytes)
+{
 	if (bytes <= l->size_out || bytes < LEAST_MTU)
 		return; /* the answer to an ASK without padding */
 	l->size_out = bytes;
-	out_message(e, l, &m);
+	size_tell(e, l);
 	if (path_size(l))
 		out_note(e, l, NOTE_SIZE);
 }
@@ -221,6 +249,7 @@ static void heard_seen(struct engine *e, struct link *l, struct taddr4 seen,
 		out_note(e, l, NOTE_NAT_CHANGED);
 		carrier_leave_all(e, l, LEFT_NAT, now);
 		probe_forget(e, l, now);
+		fresh_control(e);
 	}
 }
 
@@ -240,8 +269,11 @@ static void hub_punched(struct engine *e, struct link *l, const struct punch *p,
 
 	if (p->type == PUNCH_ECHO && !known && p->nonce == l->nonce &&
 	    l->nonce && taddr4_eq(d->from, l->candidate)) {
-		if (l->shared.addr)
+		if (l->shared.addr && l->socket == p->carrier) {
 			out_note(e, l, NOTE_NAT_CHANGED);
+			carrier_leave_all(e, l, LEFT_NAT, e->now);
+		}
+		l->socket = p->carrier;
 		l->shared = d->from;
 		l->shared_local = d->local;
 		l->peer_shared = true;
@@ -268,7 +300,8 @@ static void edge_punched(struct engine *e, struct link *l,
 			 const struct punch *p,
 			 const struct engine_datagram *d)
 {
-	struct punch echo = { .type = PUNCH_ECHO, .nonce = p->nonce };
+	struct punch echo = { .type = PUNCH_ECHO, .nonce = p->nonce,
+		.carrier = l->socket };
 
 	switch (p->type) {
 	case PUNCH_ASK:
@@ -304,6 +337,6 @@ enum drop shared_punched(struct engine *e, uint32_t number,
 	else
 		hub_punched(e, l, &p, d, counter);
 	if (p.type == PUNCH_ANSWER)
-		size_heard(e, l, p.size, e->now);
+		size_heard(e, l, p.size);
 	return DROP_NONE;
 }

@@ -174,7 +174,7 @@ struct keys {
 };
 
 enum timer { TIMER_PING, TIMER_PUNCH, TIMER_SIZE, TIMER_PROBE, TIMER_BUDGET,
-	TIMER_SETTLE, TIMER_GONE, TIMER_FRESH, TIMER_COUNT };
+	TIMER_SETTLE, TIMER_GONE, TIMER_FRESH, TIMER_SILENT, TIMER_COUNT };
 
 /** struct link - everything between one edge and its hub */
 struct link {
@@ -190,7 +190,7 @@ struct link {
 	uint32_t my_number, peer_number;
 	uint16_t peer_mtu, peer_lo, peer_hi;
 	uint32_t idle_udp_ms, idle_tcp_ms;
-	bool settled;			/* resynchronised */
+	bool settled, routed;		/* resynchronised; OUT_ROUTE was on */
 	uint32_t rtt_ms;
 	/* MAC */
 	struct siphash_key tx_key, next_key;
@@ -202,6 +202,8 @@ struct link {
 	struct taddr4 seen;		/* cip:cport */
 	uint64_t nonce, ask_nonce, top_punch;
 	uint8_t punch_tried, size_tried;
+	msec own_rx;			/* edge: last packet on own carriers */
+	uint32_t socket;		/* edge: counts fresh ones; hub: latched */
 	msec shared_rx, shared_tx, asked_at, please_at, ptb_at;
 	/* path MTU: of IPv4 packets, 0 unknown */
 	uint16_t size_out, size_in, size_told;
@@ -468,6 +470,10 @@ void shared_timer(struct engine *e, struct link *l, msec now);
  * they are never the NAT's oldest
  */
 void fresh_timer(struct engine *e, struct link *l, msec now);
+/** silent_timer() - Edge: own carriers were busy, then silent: ask (3.7) */
+void silent_timer(struct engine *e, struct link *l, msec now);
+/** own_heard() - A packet came on an own carrier of @l */
+void own_heard(struct engine *e, struct link *l, msec now);
 void size_timer(struct engine *e, struct link *l, msec now);
 /** shared_works() - May packets be sent on shared? */
 bool shared_works(const struct engine *e, const struct link *l);
@@ -475,9 +481,11 @@ bool shared_works(const struct engine *e, const struct link *l);
 struct link *link_by_number(struct engine *e, uint32_t number);
 /** path_size() - M: IPv4 bytes that pass both ways, 0 unknown */
 uint16_t path_size(const struct link *l);
+/** size_tell() - Tell the other end what reaches it, if that is known */
+void size_tell(struct engine *e, struct link *l);
 /** size_doubt() - Something says that the path has become smaller: measure */
 void size_doubt(struct engine *e, struct link *l, msec now);
-void size_heard(struct engine *e, struct link *l, uint16_t bytes, msec now);
+void size_heard(struct engine *e, struct link *l, uint16_t bytes);
 
 /* -- context.c ----------------------------------------------------------- */
 
