@@ -521,12 +521,13 @@ static void packet_out(struct node *n, const struct out *o)
 		sim_wire(s, &w);
 }
 
-static void fresh_mappings(struct node *n, bool control)
+/* As the daemon: the old control connection stays until the new one is up. */
+static void fresh_mapping(struct node *n, bool control)
 {
-	n->udp_port++;
-	for (uint32_t i = 0; control && i < n->sim->pipes; i++)
-		if (n->sim->pipe[i].used && n->sim->pipe[i].edge == n->index)
-			close_conn_of(n->sim, n, n->sim->pipe[i].conn[UP]);
+	if (control)
+		dial(n->sim, n->index, CONN_CONTROL, 0);
+	else
+		n->udp_port++;
 }
 
 static void want_relay(struct node *n, bool on)
@@ -566,7 +567,7 @@ static void pump(struct node *n)
 		case OUT_MESSAGE: case OUT_RELAY: message_out(n, o); break;
 		case OUT_CLOSE: close_conn_of(n->sim, n, o->conn); break;
 		case OUT_WANT_RELAY: want_relay(n, o->on); break;
-		case OUT_RECONNECT: fresh_mappings(n, o->on); break;
+		case OUT_RECONNECT: fresh_mapping(n, o->on); break;
 		case OUT_NOTE:
 			n->notes[o->note]++;
 			if (getenv("SIM_TRACE"))
