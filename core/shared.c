@@ -21,7 +21,7 @@
 enum {
 	BUSY_SILENT_MS = 2000,
 	HUB_SHARED_MS = 5 * SHARED_KEEP_MS,
-	PART_MS = 1000
+	PART_MS = 1000, UNKNOWN_MS = 10
 };
 
 struct link *link_by_number(struct engine *e, uint32_t number)
@@ -253,12 +253,17 @@ static void please_punch(struct engine *e, struct link *l)
 	out_message(e, l, &m);
 }
 
-/* Everybody knows that a number is unknown; only a latched source is told. */
+/* Only a latched source is told that its number is unknown; a flood of made-up
+ * numbers costs one walk over the links per UNKNOWN_MS.
+ */
 static void unknown_context(struct engine *e, const struct engine_datagram *d,
 			    uint32_t number)
 {
 	struct msg m = { .type = MSG_UNKNOWN, .u.unknown = { number } };
 
+	if (e->now - e->unknown_at < UNKNOWN_MS)
+		return;
+	e->unknown_at = e->now;
 	for (uint32_t n = 0; n < e->conf.links; n++) {
 		struct link *l = &e->link[n];
 

@@ -293,7 +293,7 @@ struct engine {
 	uint64_t drops[DROP_COUNT];
 	uint8_t tos;			/* of the present datagram */
 	uint32_t icmp_tokens;
-	msec icmp_at;
+	msec icmp_at, unknown_at;
 
 	struct out out[OUT_CAP];
 	uint32_t out_count, out_done;
