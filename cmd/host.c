@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cmd/host.h"
+#include "cmd/notify.h"
 #include "net/helper.h"
 #include "net/ports.h"
 
@@ -77,6 +78,7 @@ int host_run(int (*translate)(void *arg), void *arg, uint16_t lo, uint16_t hi)
 	if (!ports_claim(lo, hi, why))
 		die(EX_UNAVAILABLE, "--ports %u-%u: %s; choose another range",
 		    lo, hi, why);
+	notify_open();
 	host.translate = translate;
 	host.arg = arg;
 	return helper_run(&p);
