@@ -275,6 +275,13 @@ void owntcp_repeated(struct carrier *c, uint32_t seq)
 	}
 }
 
+/* Is it (or does it look like) the ACK by which the edge opens in mid-stream? */
+static bool is_opening_ack(const struct carrier *c, const struct pkt *p)
+{
+	return c->kind == OPEN_MID && p->seq == c->s && p->ack == c->t &&
+	       p->win == MID_WINDOW && is_empty_ack(p);
+}
+
 /* Design 3.4, "What may take the carrier". */
 static bool may_take(const struct engine *e, const struct carrier *c,
 		     const struct pkt *p)
@@ -282,8 +289,8 @@ static bool may_take(const struct engine *e, const struct carrier *c,
 	uint32_t mine = is_edge(e) ? c->s : c->t;
 	uint32_t theirs = is_edge(e) ? c->t : c->s;
 
-	if (p->flags & TCP_SYN)
-		return false;
+	if ((p->flags & TCP_SYN) || (is_edge(e) && is_opening_ack(c, p)))
+		return false; /* the hub would swallow it */
 	if ((p->flags & TCP_ACK) && seq_after(p->ack, c->mark))
 		return false;
 	if (p->opts.has_sack && seq_after(p->opts.sack_max, c->mark))
@@ -564,19 +571,12 @@ static void hub_ack(struct engine *e, uint32_t n, struct pkt *p, msec now)
 	receive_up(e, n, p, now);
 }
 
-/* The edge's ACK again, since our advance was lost? */
-static bool is_ack_again(const struct carrier *c, const struct pkt *p)
-{
-	return c->kind == OPEN_MID && p->seq == c->s && p->ack == c->t &&
-	       p->win == MID_WINDOW && is_empty_ack(p);
-}
-
 static void hub_received(struct engine *e, uint32_t n, struct pkt *p, msec now)
 {
 	struct carrier *c = &e->own[n];
 
 	if (c->state == CARRIER_UP) {
-		if (is_ack_again(c, p)) {
+		if (is_opening_ack(c, p)) {
 			swallow(e, c, DROP_SWALLOWED_ACK);
 			send_advance(e, n, true, now);
 		} else if (p->flags & TCP_SYN) {
