@@ -117,6 +117,23 @@ static void udp_packet(struct sim *s, enum dir d, uint32_t edge,
 	sim_inner(s, sender(s, edge, !d), (struct span){ back, bytes.len });
 }
 
+/* RFC 8201: the sender of the quoted packet sends smaller ones. */
+static void smaller(struct sim *s, enum dir d, struct span error)
+{
+	const uint8_t *quoted = error.at + IP6_HDR + 8;
+	uint16_t sport = get16(quoted + IP6_HDR);
+	uint32_t mss = s->icmp_param - IP6_HDR - TCP_HDR;
+
+	for (int i = 0; i < SIM_TCPS && quoted[6] == PROTO_TCP; i++) {
+		struct tcp *t = &s->tcp[i];
+
+		if (t->used && sport == (d == DOWN ? t->host_port :
+					 t->peer_port) &&
+		    mss < t->end[!d].mss)
+			t->end[!d].mss = mss;
+	}
+}
+
 static void icmp_packet(struct sim *s, enum dir d, uint32_t edge,
 			const struct pkt *p)
 {
@@ -128,6 +145,8 @@ static void icmp_packet(struct sim *s, enum dir d, uint32_t edge,
 		s->icmp_type = p->icmp_type;
 		s->icmp_code = p->icmp_code;
 		s->icmp_param = get32(bytes.at + IP6_HDR + 4);
+		if (p->icmp_type == ICMP6_TOO_BIG)
+			smaller(s, d, bytes);
 		return;
 	}
 	s->ping_got[d]++;
@@ -246,8 +265,13 @@ static uint32_t send_one(struct tcp *t, enum dir d, uint32_t seq)
 {
 	struct end *e = &t->end[d];
 	uint32_t left = e->iss + 1 + e->total - seq;
-	uint32_t mss = e->mss - (t->ts ? 12 : 0);
-	struct out_seg o = { seq, left < mss ? left : mss, TCP_ACK };
+	uint32_t sack[2], mss = e->mss - (t->ts ? 12 : 0);
+	struct out_seg o = { .seq = seq, .flags = TCP_ACK };
+
+	find_sack(e, sack);
+	if (t->sack && sack[0] != sack[1])
+		mss -= 12;
+	o.len = left < mss ? left : mss;
 
 	if (o.len == left && e->fin_wanted)
 		o.flags |= TCP_FIN;

@@ -285,8 +285,8 @@ static void cut(struct sim *s, uint32_t edge, bool up, bool down)
 
 		if (!p->used || p->edge != edge)
 			continue;
-		if (!p->open[UP] && !p->open[DOWN])
-			p->used = false;
+		if (!p->open[UP] && up) /* it was about to open */
+			dial(s, edge, p->kind, 500);
 		if (up)
 			close_end(s, p, UP);
 		p->open[UP] = p->open[UP] && up;
