@@ -698,6 +698,18 @@ static void learn(struct session *s, const struct carrier *c,
 			.known = (uint8_t)(KNOWN_ANY | (m->known & KNOWN_TS)) };
 }
 
+/* FIRST, and the peer answered this SYN before, beside any carrier. */
+static void know_synack(const struct engine *e, struct carrier *c)
+{
+	const struct session *s = &e->session[c->session];
+	const struct tcp_side *down = &s->side[DOWN];
+
+	if (!(down->known & KNOWN_SYN))
+		return;
+	c->t = down->isn + 1;
+	c->opts[DOWN] = mid_opts(s, DOWN, true);
+}
+
 static void deliver_copy(struct engine *e, struct link *l, struct span copy,
 			 msec now)
 {
@@ -731,6 +743,8 @@ void owntcp_opened(struct engine *e, uint32_t n, const struct msg_open *m,
 		deliver_copy(e, &e->link[link], m->packet, now);
 	if (carrier_named(e, link, name) != n)
 		return; /* the copy was a surprise and ended it */
+	if (m->kind == OPEN_FIRST)
+		know_synack(e, c);
 	for (int i = 0; i < SYN_RING; i++) {
 		struct syn *held = &e->syns[i];
 
