@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cmd/answer.h"
 #include "cmd/benchd.h"
 #include "cmd/daemon.h"
 #include "cmd/report.h"
@@ -34,7 +35,7 @@ static bool session_of(void *arg, uint32_t n, struct session_status *s)
 	return engine_session(d->engine, n, s, loop_now());
 }
 
-static struct taddr4 control_peer(const struct daemon *d)
+struct taddr4 answer_hub(const struct daemon *d)
 {
 	for (uint32_t n = 0; n < d->max_conn; n++) {
 		const struct conn *c = &d->conn[n];
@@ -74,7 +75,7 @@ static struct report report_of(struct daemon *d)
 		.room = REPLY_ROOM };
 
 	if (d->conf.role == ROLE_EDGE)
-		r.hub = control_peer(d);
+		r.hub = answer_hub(d);
 	for (int n = 1; n < DROP_COUNT; n++)
 		r.drops[n] = engine_drops(d->engine, (enum drop)n);
 	return r;

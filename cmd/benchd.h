@@ -7,8 +7,8 @@
  * own (benchserve.h) and a token.
  *
  * Local socket, "bench": the reply is lines of KEY VALUE, "error SENTENCE" if
- * it cannot be; the hub's listener lives until the client closes, and at most
- * BENCH_LIFE_MS. "bench counters": the link's counters now.
+ * it cannot be, "ready" at the end; the listener lives until the client closes,
+ * and at most BENCH_LIFE_MS. "bench counters": the link's counters now.
  */
 #ifndef CMD_BENCHD_H
 #define CMD_BENCHD_H

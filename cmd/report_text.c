@@ -72,11 +72,20 @@ static void put_saved(struct text *t, const struct report_sum *sum)
 	char bytes[UNIT_TEXT];
 	uint64_t more = sum->saved < 0 ? 0 - (uint64_t)sum->saved :
 			(uint64_t)sum->saved;
-	uint64_t mille = sum->native >= 1000 ? more / (sum->native / 1000) : 0;
+	uint64_t mille = sum->native < UINT32_MAX ?
+			 more * 1000 / sum->native :
+			 more / (sum->native / 1000);
 
 	text_add(t, LABEL "%s against native IPv6 (%s%" PRIu64 ".%" PRIu64
 		 " %%)\n", "saved", unit_signed(bytes, sum->saved),
 		 sum->saved < 0 ? "-" : "", mille / 10, mille % 10);
+}
+
+/* What carriers do among themselves is no news; --json has it, too. */
+static bool is_news(const struct report *r, int d)
+{
+	return r->drops[d] && d != DROP_SWALLOWED_SYN &&
+	       d != DROP_SWALLOWED_ACK && d != DROP_STALE_MESSAGE;
 }
 
 static void put_drops(struct text *t, const struct report *r)
@@ -84,12 +93,12 @@ static void put_drops(struct text *t, const struct report *r)
 	bool any = r->tun_lost || r->socket_lost;
 
 	for (int d = 1; d < DROP_COUNT; d++)
-		any |= r->drops[d] != 0;
+		any |= is_news(r, d);
 	if (!any)
 		return;
 	text_add(t, "\n  not passed on\n");
 	for (int d = 1; d < DROP_COUNT; d++)
-		if (r->drops[d])
+		if (is_news(r, d))
 			text_add(t, "  %10" PRIu64 "  %s\n", r->drops[d],
 				 drop_sentence((enum drop)d));
 	if (r->tun_lost)
@@ -318,15 +327,38 @@ static void endpoint(const struct session_status *s, bool host, char *to)
 		snprintf(to, ENDPOINT_TEXT, "%s", text);
 }
 
+/* Widths of the widest endpoints. */
+static void measure(const struct report *r, int *host, int *peer)
+{
+	char text[ENDPOINT_TEXT];
+	struct session_status s;
+
+	*host = *peer = 4;
+	for (uint32_t n = 0; n < r->conf->sessions; n++) {
+		int width;
+
+		if (!r->session(r->arg, n, &s))
+			continue;
+		endpoint(&s, true, text);
+		width = (int)strlen(text);
+		*host = width > *host ? width : *host;
+		endpoint(&s, false, text);
+		width = (int)strlen(text);
+		*peer = width > *peer ? width : *peer;
+	}
+}
+
 static void put_sessions(struct text *t, const struct report *r)
 {
 	char host[ENDPOINT_TEXT], peer[ENDPOINT_TEXT], idle[UNIT_TEXT],
 	     proto[8];
 	uint32_t left = r->sessions;
 	struct session_status s;
+	int wide, far;
 
-	text_add(t, "\n  %-6s %-40s    %-40s  %-8s  %9s\n", "proto", "host",
-		 "peer", "carrier", "idle");
+	measure(r, &wide, &far);
+	text_add(t, "\n  %-6s %-*s    %-*s  %-8s  %9s\n", "proto", wide, "host",
+		 far, "peer", "carrier", "idle");
 	for (uint32_t n = 0; n < r->conf->sessions && left; n++) {
 		if (!r->session(r->arg, n, &s))
 			continue;
@@ -334,10 +366,10 @@ static void put_sessions(struct text *t, const struct report *r)
 			break;
 		endpoint(&s, true, host);
 		endpoint(&s, false, peer);
-		text_add(t, "  %-6s %-40s %s %-40s  %-8s  %9s\n",
-			 proto_name(s.proto, proto), host,
-			 s.inbound ? "<-" : "->", peer, report_via(s.via),
-			 unit_time(idle, s.idle));
+		text_add(t, "  %-6s %-*s %s %-*s  %-8s  %9s\n",
+			 proto_name(s.proto, proto), wide, host,
+			 s.inbound ? "<-" : "->", far, peer,
+			 report_via(s.via), unit_time(idle, s.idle));
 		left--;
 	}
 	if (left)

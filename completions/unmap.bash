@@ -34,11 +34,12 @@ _unmap()
 		'keygen renew') prog=$prog\ $w ;;
 		'keygen revoke') prog=$prog\ $w ;;
 		' status') prog=$w ;;
+		' bench') prog=$w ;;
 		esac
 	done
 	case $prog in
 	'')
-		_unmap_reply -W 'edge hub keygen status --version --install --help'
+		_unmap_reply -W 'edge hub keygen status bench --version --install --help'
 		;;
 	'edge')
 		case $prev in
@@ -136,6 +137,14 @@ _unmap()
 		*) COMPREPLY=() ;;
 		esac
 		;;
+	'bench')
+		case $prev in
+		esac
+		case $cur in
+		-*) _unmap_reply -W '--json --help' ;;
+		*) COMPREPLY=() ;;
+		esac
+		;;
 	esac
 }
-complete -o filenames -F _unmap unmap unmap-edge unmap-hub unmap-keygen unmap-status
+complete -o filenames -F _unmap unmap unmap-edge unmap-hub unmap-keygen unmap-status unmap-bench

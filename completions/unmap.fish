@@ -25,6 +25,8 @@ function __unmap_program
                 set program "$program $word"
             case ' status'
                 set program $word
+            case ' bench'
+                set program $word
         end
     end
     test "$program" = "$argv[1]"
@@ -36,6 +38,7 @@ complete -c unmap -n '__unmap_program ""' -a edge -d 'run behind the CGNAT: give
 complete -c unmap -n '__unmap_program ""' -a hub -d 'run on the Internet: the IPv6 side of all edges'
 complete -c unmap -n '__unmap_program ""' -a keygen -d 'make keys and certificates, list and revoke them'
 complete -c unmap -n '__unmap_program ""' -a status -d 'show links, carriers and counters of a running edge or hub'
+complete -c unmap -n '__unmap_program ""' -a bench -d 'measure MTU, bytes, speed and delay of an edge\'s link'
 complete -c unmap -n '__unmap_program ""' -l version -d 'show the version and the date of the build'
 complete -c unmap -n '__unmap_program ""' -l install -x -a '(__fish_complete_directories)' -d 'make links to this binary in DIR: edge, unmap-edge ...'
 complete -c unmap -n '__unmap_program "edge"' -F
@@ -78,7 +81,9 @@ complete -c unmap -n '__unmap_program "keygen revoke"' -x -a '(__fish_complete_d
 complete -c unmap -n '__unmap_program "status"' -l json -d 'print JSON for programs'
 complete -c unmap -n '__unmap_program "status"' -l sessions -d 'list the sessions, too'
 complete -c unmap -n '__unmap_program "status"' -l watch -d 'show again every second until interrupted'
+complete -c unmap -n '__unmap_program "bench"' -l json -d 'print JSON for programs'
 complete -c unmap-edge -w 'unmap edge'
 complete -c unmap-hub -w 'unmap hub'
 complete -c unmap-keygen -w 'unmap keygen'
 complete -c unmap-status -w 'unmap status'
+complete -c unmap-bench -w 'unmap bench'
