@@ -437,6 +437,8 @@ void carrier_leave(struct engine *e, uint32_t n, enum left why, bool tell,
 	c->state = CARRIER_FREE;
 	c->session = e->free_own;
 	e->free_own = n;
+	if (c->kind == OPEN_PROBE)
+		probe_left(e, l, why, now);
 }
 
 void carrier_leave_all(struct engine *e, struct link *l, enum left why,

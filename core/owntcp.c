@@ -265,16 +265,6 @@ void owntcp_start(struct engine *e, uint32_t session, msec now)
 
 /* -- sending -------------------------------------------------------------------- */
 
-void owntcp_repeated(struct carrier *c, uint32_t seq)
-{
-	if (!c->rtx || c->rtx_seq != seq) {
-		c->rtx = c->rtx ? c->rtx : 1;
-		c->rtx_seq = seq;
-	} else if (c->rtx < UINT8_MAX) {
-		c->rtx++;
-	}
-}
-
 /* Is it (or does it look like) the ACK by which the edge opens in mid-stream? */
 static bool is_opening_ack(const struct carrier *c, const struct pkt *p)
 {

@@ -54,6 +54,20 @@ static void result(struct engine *e, struct link *l, enum note what, msec now)
 	link_due(e, l, TIMER_PROBE, now + l->probe_wait);
 }
 
+/* Reset by somebody, or refused: a verdict. Else it was no fault of the path. */
+void probe_left(struct engine *e, struct link *l, enum left why, msec now)
+{
+	if (!is_edge(e) || !l->probing)
+		return;
+	if (why == LEFT_RST || why == LEFT_FAILED) {
+		result(e, l, NOTE_OWN_SILENT, now);
+		return;
+	}
+	l->probing = false;
+	if (l->own_tcp != NOTE_OWN_UP)
+		link_due(e, l, TIMER_PROBE, now + STEP_MS);
+}
+
 void probe_forget(struct engine *e, struct link *l, msec now)
 {
 	if (!is_edge(e))
@@ -139,7 +153,11 @@ void probe_retry(struct engine *e, uint32_t n, msec now)
 				  now + 2 * STEP_MS);
 		return;
 	}
-	if (++c->tried >= PROBE_TRIES) {
+	if (++c->tried >= PROBE_TRIES && (!c->opened || l->control == NONE)) {
+		carrier_leave(e, n, LEFT_QUIET, true, now); /* no verdict */
+		return;
+	}
+	if (c->tried >= PROBE_TRIES) {
 		carrier_leave(e, n, LEFT_CLOSED, true, now);
 		result(e, l, NOTE_OWN_SILENT, now);
 		return;
@@ -217,7 +235,7 @@ static void received_bytes(struct engine *e, uint32_t n, const struct pkt *p,
 	if (p->f->off.gso_type) /* several, joined: one size is known */
 		size = (uint16_t)(p->l4_at + p->l4_len + p->f->off.gso_size);
 	c->seen_altered |= bytes_altered(e, c, p);
-	if (!first && size <= c->probe_bytes)
+	if (size < c->probe_bytes)
 		return;
 	c->probe_bytes = size;
 	tell_saw(e, c);

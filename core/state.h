@@ -397,6 +397,8 @@ bool tcp_fits(const struct tcp_side *from, const struct tcp_side *to,
 	      const struct pkt *p);
 /** tcp_track() - Note a segment. Return: it repeats data already sent */
 bool tcp_track(struct tcp_side *from, const struct pkt *p);
+/** owntcp_repeated() - Our side sent @seq again: note for Quiet (3.7) */
+void owntcp_repeated(struct carrier *c, uint32_t seq);
 /** tcp_both_fin() - Have both sides sent FIN and had it acknowledged? */
 bool tcp_both_fin(const struct session *s);
 
@@ -586,8 +588,6 @@ void owntcp_opened(struct engine *e, uint32_t n, const struct msg_open *m,
 /** owntcp_start() - Edge: open in mid-stream */
 void owntcp_start(struct engine *e, uint32_t session, msec now);
 void owntcp_timer(struct engine *e, uint32_t n, msec now);
-/** owntcp_repeated() - Our side sent @seq again: note for Quiet (3.7) */
-void owntcp_repeated(struct carrier *c, uint32_t seq);
 /** owntcp_open() - Edge: OPEN for carrier @n; @copy: of the first SYN */
 void owntcp_open(struct engine *e, uint32_t n, struct span copy);
 /** carrier_segment() - Send a segment of our own making on a carrier */
@@ -609,6 +609,8 @@ void probe_timer(struct engine *e, struct link *l, msec now);
 void probe_received(struct engine *e, uint32_t n, const struct pkt *p,
 		    msec now);
 void probe_retry(struct engine *e, uint32_t n, msec now);
+/** probe_left() - The carrier of a probe ended, for whatever reason */
+void probe_left(struct engine *e, struct link *l, enum left why, msec now);
 void probe_message(struct engine *e, struct link *l,
 		   const struct msg_probe_saw *m, msec now);
 /** probe_forget() - The path is another one: find out anew */
