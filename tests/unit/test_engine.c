@@ -355,6 +355,78 @@ START_TEST(outbox_full)
 }
 END_TEST
 
+/* -- trouble of every kind, at random ------------------------------------------------ */
+
+enum { FLOWS = 8 };
+
+static void trouble(struct sim *s)
+{
+	switch (rand_below(&s->rand, 10)) {
+	case 0: sim_restart(s, &s->hub); break;
+	case 1: sim_restart(s, &s->edge[rand_below(&s->rand, 2)]); break;
+	case 2: nat_reboot(&s->nat[0], s->nat[0].addr); break;
+	case 3: nat_reboot(&s->nat[1], s->nat[1].addr + 16); break;
+	case 4: sim_control(s, 0, false); break;
+	case 5: sim_control(s, 0, true); break;
+	case 6: s->nat[1].conf.drop_udp ^= true; break;
+	case 7: sim_run(s, 70 * 1000); break;
+	}
+	sim_run(s, rand_below(&s->rand, 3000));
+}
+
+static void write_all(struct tcp **t, uint32_t most)
+{
+	for (int i = 0; i < FLOWS; i++)
+		for (int d = UP; d <= DOWN && t[i]->started; d++)
+			tcp_write(t[i], d, most ? rand_below(&t[i]->sim->rand,
+							     most) : 90000);
+}
+
+/* Every byte arrives, whatever happens; and at last own carriers do it. */
+START_TEST(random_trouble)
+{
+	struct sim_conf c = usual;
+	struct tcp *t[FLOWS];
+	struct sim *s;
+
+	c.seed = 900 + (uint64_t)_i;
+	c.edges = 2;
+	c.nat.random = _i & 1;
+	c.nat.strict = _i % 3;
+	c.loss = _i & 2 ? 15 : 0;
+	c.mtu = (uint16_t)(_i & 4 ? 1400 + _i : 1500);
+	c.black_hole = _i & 8;
+	s = sim_up(&c);
+	for (uint16_t i = 0; i < FLOWS; i++) {
+		t[i] = tcp_new(s, i & 1, (uint16_t)(40000 + i),
+			       (uint16_t)(80 + i));
+		t[i]->ts = i & 2;
+		t[i]->scale = i & 4;
+		t[i]->sack = i != 3;
+	}
+	for (int round = 0; round < 24; round++) {
+		if (round < FLOWS)
+			tcp_begin(t[round], round & 4 ? DOWN : UP);
+		write_all(t, 60000);
+		trouble(s);
+	}
+	s->nat[1].conf.drop_udp = false;
+	s->conf.loss = 0;
+	sim_control(s, 0, true);
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < FLOWS; i++)
+			ck_assert_msg(tcp_run(t[i], 200 * 1000), "flow %d", i);
+		sim_run(s, 65 * 1000);
+		write_all(t, 0);
+	}
+	for (int i = 0; i < FLOWS; i++) {
+		ck_assert_msg(tcp_run(t[i], 200 * 1000), "flow %d", i);
+		ck_assert_msg(on_own(s, t[i]), "flow %d", i);
+	}
+	sim_end(s);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("engine");
@@ -368,5 +440,6 @@ int main(void)
 	tcase_add_loop_test(tc, bent_outer, 0, 6);
 	tcase_add_test(tc, random_inner);
 	tcase_add_test(tc, outbox_full);
+	tcase_add_loop_test(tc, random_trouble, 0, 16);
 	return run_case(suite, tc);
 }

@@ -117,6 +117,60 @@ START_TEST(control_flaps)
 }
 END_TEST
 
+/* Any one of the first messages is the last of its connection. */
+struct breaks {
+	int at, count;
+};
+
+static void cut_all(struct sim *s, void *arg)
+{
+	(void)arg;
+	sim_control(s, 0, false);
+	sim_control(s, 0, true);
+}
+
+static bool break_at(struct sim *s, struct wire *w, void *arg)
+{
+	struct breaks *b = arg;
+
+	if (w->kind == WIRE_MESSAGE && b->count++ == b->at)
+		sim_at(s, 0, cut_all, NULL);
+	return false;
+}
+
+START_TEST(connection_breaks)
+{
+	struct breaks b = { .at = _i };
+	struct sim *s = sim_new(&usual);
+
+	s->hook = break_at;
+	s->hook_arg = &b;
+	sim_start(s);
+	sim_run(s, 8000);
+	ck_assert_uint_ne(sim_link(&s->edge[0])->control, NONE);
+	ck_assert_int_eq(sim_link(&s->edge[0])->own_tcp, NOTE_OWN_UP);
+	ck_assert(pinged(s, UP) && pinged(s, DOWN));
+	sim_end(s);
+}
+END_TEST
+
+/* Each of the first datagrams lost once: latch, punches, sizes. */
+START_TEST(datagram_lost)
+{
+	struct nth n = { .kind = WIRE_DATAGRAM, .dir = -1, .at = _i };
+	struct sim *s = sim_new(&usual);
+
+	sim_hook(s, &n);
+	sim_start(s);
+	ck_assert(sim_link(&s->edge[0])->shared_up);
+	ck_assert(sim_link(&s->hub)->shared_up);
+	ck_assert_uint_eq(path_size(sim_link(&s->edge[0])), 1500);
+	ck_assert(pinged(s, UP) && pinged(s, DOWN));
+	ck_assert_uint_eq(s->edge[0].out[OUT_WANT_RELAY], 0);
+	sim_end(s);
+}
+END_TEST
+
 /* Nothing is left of an edge that stays away. */
 START_TEST(gone)
 {
@@ -343,6 +397,8 @@ int main(void)
 	tcase_add_loop_test(tc, any_order_without_udp, 0, 2);
 	tcase_add_loop_test(tc, control_lost, 0, 2);
 	tcase_add_test(tc, control_flaps);
+	tcase_add_loop_test(tc, connection_breaks, 0, 20);
+	tcase_add_loop_test(tc, datagram_lost, 0, 12);
 	tcase_add_test(tc, gone);
 	tcase_add_test(tc, revoked);
 	tcase_add_test(tc, copied_bundle);
