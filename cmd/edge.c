@@ -370,7 +370,7 @@ static void edge_conf(struct daemon *d, const struct edge_opts *o)
 	if (c->prefix.len < 128)
 		c->self.b[15] |= 1;
 	c->port_lo = o->ports.lo;
-	c->port_hi = o->ports.hi;
+	c->port_hi = host_port_hi(o->ports.hi, o->no_bpf);
 	c->links = 1;
 	c->conns = EDGE_CONNS;
 	c->sessions = EDGE_SESSIONS;
@@ -474,6 +474,30 @@ static int translate(void *arg)
 	return code;
 }
 
+/* Before anything is changed on this host. */
+static void check_lans(const struct prefix6 *p, const struct opt_names *lan)
+{
+	char text[PREFIX6_TEXT];
+	struct prefix6 part;
+
+	if (lan->count > IFCONF_LANS)
+		die(EX_USAGE, "at most %d times --lan", (int)IFCONF_LANS);
+	for (unsigned i = 0; i < lan->count; i++) {
+		for (unsigned j = 0; j < i; j++)
+			if (!strcmp(lan->at[i], lan->at[j]))
+				die(EX_USAGE, "--lan %s is given twice",
+				    lan->at[i]);
+		if (!if_nametoindex(lan->at[i]))
+			die(EX_USAGE, "--lan %s: no such interface; `ip link` "
+			    "shows which there are", lan->at[i]);
+		if (!ifconf_lan_prefix(p, i, &part))
+			die(EX_USAGE, "--lan %s: no /64 of %s is left for it; "
+			    "make this edge's prefix larger with `unmap "
+			    "keygen edge --prefix`", lan->at[i],
+			    prefix6_format(p, text));
+	}
+}
+
 int edge_main(int argc, char **argv)
 {
 	static struct daemon d;
@@ -484,15 +508,14 @@ int edge_main(int argc, char **argv)
 	log_open("edge", g.o.log);
 	if (!bundle_load(&d.bundle, argv[1], err) ||
 	    !bundle_expect(&d.bundle, false, argv[1], err))
-		die(EX_DATAERR, "%s", err);
+		die(bundle_code(err), "%s", err);
 	d.ops = &edge_ops;
 	d.program = "edge";
 	d.own = &g;
 	d.no_bpf = g.o.no_bpf;
 	snprintf(d.name, sizeof(d.name), "%s", g.o.status ? g.o.status :
 		 d.bundle.id.name);
-	if (g.o.lan.count > IFCONF_LANS)
-		die(EX_USAGE, "at most %d times --lan", (int)IFCONF_LANS);
 	edge_conf(&d, &g.o);
+	check_lans(&d.conf.prefix, &g.o.lan);
 	return host_run(translate, &d, d.conf.port_lo, d.conf.port_hi);
 }

@@ -22,6 +22,13 @@ typedef void host_resolved_fn(const struct host_names *n, void *arg);
  * Return: the exit code of the whole
  */
 int host_run(int (*translate)(void *arg), void *arg, uint16_t lo, uint16_t hi);
+/** host_port_hi() - Highest port of own carriers: without BPF 65535 cannot be
+ * captured (net/rules.c), so nobody is told of it
+ */
+static inline uint16_t host_port_hi(uint16_t hi, bool no_bpf)
+{
+	return no_bpf && hi == 65535 ? 65534 : hi;
+}
 /** host_watch() - Translator: hear the helper's answers in the daemon's loop */
 void host_watch(struct daemon *d);
 /** host_edge(), host_hub() - Configure; dies with a sentence if it fails

@@ -258,6 +258,21 @@ static void hub_changed(struct daemon *d)
 static const struct daemon_ops hub_ops = { hub_open, hub_gone, hub_out,
 	hub_tick, hub_deadline, hub_reload, hub_changed };
 
+/* What to do about an address that cannot be listened on. */
+static const char *hint(int err)
+{
+	switch (err) {
+	case -EADDRINUSE:
+		return ": another hub or server has this port; end it, or "
+		       "choose another with --listen";
+	case -EADDRNOTAVAIL:
+		return ": give --listen an address of this machine, as `ip "
+		       "addr` shows it";
+	default:
+		return "";
+	}
+}
+
 static void listen_at(struct daemon *d, struct taddr4 at)
 {
 	struct hub *h = hub_of(d);
@@ -274,18 +289,26 @@ static void listen_at(struct daemon *d, struct taddr4 at)
 	fd = tcp_listen(at, BACKLOG);
 	if (fd < 0)
 		die(EX_UNAVAILABLE, "cannot listen on TCP %s: %s%s",
-		    taddr4_format(at, text), strerror(-fd),
-		    fd == -EADDRINUSE ? " (is another hub running?)" : "");
+		    taddr4_format(at, text), strerror(-fd), hint(fd));
 	err = daemon_udp(d, at);
 	if (err)
-		die(EX_UNAVAILABLE, "cannot listen on UDP %s: %s",
-		    taddr4_format(at, text), strerror(-err));
+		die(EX_UNAVAILABLE, "cannot listen on UDP %s: %s%s",
+		    taddr4_format(at, text), strerror(-err), hint(err));
 	*l = (struct listener){ .watch = { .fd = fd, .ready = accept_ready },
 		.d = d, .at = at };
 	h->listeners++;
 	if (loop_add(&d->loop, &l->watch, EPOLLIN))
 		die(EX_OSERR, "cannot listen: out of descriptors");
-	log_info("listening on TCP and UDP %s", taddr4_format(at, text));
+}
+
+/* Told when nothing can go wrong any more: errors are one line. */
+static void tell_listening(const struct hub *h)
+{
+	char text[TADDR4_TEXT];
+
+	for (unsigned i = 0; i < h->listeners; i++)
+		log_info("listening on TCP and UDP %s",
+			 taddr4_format(h->listener[i].at, text));
 }
 
 static void listen_all(struct daemon *d)
@@ -314,7 +337,7 @@ static void hub_conf(struct daemon *d, const struct hub_opts *o)
 	c->self = c->prefix.addr; /* subnet 0, ::1 */
 	c->self.b[15] |= 1;
 	c->port_lo = o->ports.lo;
-	c->port_hi = o->ports.hi;
+	c->port_hi = host_port_hi(o->ports.hi, o->no_bpf);
 	c->links = HUB_LINKS;
 	c->conns = HUB_CONNS;
 	c->sessions = HUB_SESSIONS;
@@ -375,6 +398,7 @@ static int translate(void *arg)
 	host_watch(d);
 	listen_all(d);
 	configure(d);
+	tell_listening(hub_of(d));
 	find_uplink(d);
 	load_revoked(d);
 	return daemon_run(d);
@@ -399,7 +423,7 @@ int hub_main(int argc, char **argv)
 	log_open("hub", h.o.log);
 	if (!bundle_load(&d.bundle, argv[1], err) ||
 	    !bundle_expect(&d.bundle, true, argv[1], err))
-		die(EX_DATAERR, "%s", err);
+		die(bundle_code(err), "%s", err);
 	d.ops = &hub_ops;
 	d.program = "hub";
 	d.own = &h;

@@ -19,14 +19,17 @@
 
 #define CLAIM "unmap-ports-"	/* /proc shows an abstract name as "@..." */
 
+enum { TIME_WAIT = 6 };	/* no socket any more, nobody to go deaf */
+
 uint16_t ports_bound(const char *line)
 {
-	char addr[40];
-	unsigned port, slot;
+	char addr[40], peer[40];
+	unsigned port, slot, peer_port, state;
 
-	if (sscanf(line, " %u: %39[0-9A-Fa-f]:%4x", &slot, addr, &port) != 3)
+	if (sscanf(line, " %u: %39[0-9A-Fa-f]:%4x %39[0-9A-Fa-f]:%4x %2x",
+		   &slot, addr, &port, peer, &peer_port, &state) != 6)
 		return 0;
-	return (uint16_t)port;
+	return state == TIME_WAIT ? 0 : (uint16_t)port;
 }
 
 bool ports_claimed(const char *text, uint16_t *lo, uint16_t *hi)
