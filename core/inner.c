@@ -138,7 +138,7 @@ static bool too_big(struct engine *e, struct link *l, const struct pkt *p)
 {
 	size_t largest = cut_largest(p), m = path_size(l);
 
-	if (!m || largest <= MIN_INNER)
+	if (!m || !l->size_settled || largest <= MIN_INNER)
 		return false;
 	if (largest > m + OWN_GAIN) {
 		m += OWN_GAIN;
@@ -155,7 +155,7 @@ static void hint_size(struct engine *e, struct link *l, const struct pkt *p)
 {
 	size_t m = path_size(l);
 
-	if (!m || m + SHARED_GAIN < MIN_INNER || !shared_works(e, l) ||
+	if (!m || !l->size_settled || m + SHARED_GAIN < MIN_INNER || !shared_works(e, l) ||
 	    cut_largest(p) <= m + SHARED_GAIN || e->now - l->ptb_at < 1000)
 		return;
 	l->ptb_at = e->now;
@@ -168,6 +168,14 @@ static void send_error(struct engine *e, struct link *l, const struct pkt *p)
 		end_packet(e, l, DROP_NO_SESSION);
 	else
 		shared_send(e, l, NONE, p, false);
+}
+
+/* Until M is found nothing over SMALL_OUTER goes whole (design 3). */
+static bool fits_own(const struct link *l, const struct pkt *p)
+{
+	size_t m = path_size(l) ? path_size(l) : SMALL_OUTER;
+
+	return cut_largest(p) <= m + OWN_GAIN;
 }
 
 static bool send_own(struct engine *e, uint32_t n, struct pkt *p)
@@ -186,7 +194,7 @@ static void send_session(struct engine *e, struct link *l, uint32_t n,
 	size_t bytes = p->f->len;
 	enum via via;
 
-	if (fits && hop_ok && send_own(e, n, p)) {
+	if (fits && hop_ok && fits_own(l, p) && send_own(e, n, p)) {
 		s->via = VIA_OWN;
 		return;
 	}

@@ -45,6 +45,8 @@ static void result(struct engine *e, struct link *l, enum note what, msec now)
 	if (changed)
 		out_note(e, l, what);
 	if (what == NOTE_OWN_UP) {
+		if (!shared_works(e, l)) /* its sizes are all we get */
+			l->size_settled = true;
 		l->probe_wait = 0;
 		return;
 	}

@@ -205,10 +205,11 @@ void size_timer(struct engine *e, struct link *l, msec now)
 		for (uint16_t s = (uint16_t)(above - 4); s > l->size_out;
 		     s = (uint16_t)(s - 4))
 			size_ask(e, l, s);
-	if (l->size_tried++ < 2) {
+	if (l->size_tried++ < 3) { /* the fourth only waits for answers */
 		link_due(e, l, TIMER_SIZE, now + SIZE_ROUND_MS + 2 * l->rtt_ms);
 	} else {
 		l->size_tried = 0;
+		l->size_settled = true;
 		link_due(e, l, TIMER_SIZE, now + SIZE_AGAIN_MS);
 	}
 }
@@ -218,6 +219,7 @@ void size_doubt(struct engine *e, struct link *l, msec now)
 	if (l->size_tried || !l->size_out) /* being measured already */
 		return;
 	l->size_out = 0;
+	l->size_settled = false;
 	link_due(e, l, TIMER_SIZE, now);
 }
 

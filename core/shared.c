@@ -19,7 +19,7 @@
 #include "core/state.h"
 
 enum {
-	BUSY_SILENT_MS = 2000,
+	BUSY_SILENT_MS = 1000,
 	HUB_SHARED_MS = 5 * SHARED_KEEP_MS,
 	PART_MS = 1000, UNKNOWN_MS = 10
 };

@@ -206,7 +206,8 @@ struct link {
 	uint32_t socket;		/* edge: counts fresh ones; hub: latched */
 	msec shared_rx, shared_tx, asked_at, please_at, ptb_at;
 	/* path MTU: of IPv4 packets, 0 unknown */
-	uint16_t size_out, size_in, size_told;
+	uint16_t size_out, size_in;
+	bool size_settled;		/* all rounds were done once */
 	/* own carriers */
 	uint8_t own_tcp;		/* enum note: NOTE_COUNT unknown yet */
 	uint8_t own_failures;
