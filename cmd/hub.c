@@ -25,6 +25,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cmd/benchd.h"
 #include "cmd/commands.h"
 #include "cmd/daemon.h"
 #include "cmd/host.h"
@@ -432,5 +433,6 @@ int hub_main(int argc, char **argv)
 		 d.bundle.id.name);
 	revoked_beside(&h, argv[1]);
 	hub_conf(&d, &h.o);
+	benchd_allow(h.o.bench_mbit);
 	return host_run(translate, &d, d.conf.port_lo, d.conf.port_hi);
 }
