@@ -54,7 +54,7 @@ has_lan6() {
 	[ -n "$LAN6" ]
 }
 
-answers() { ns "$1" ping -n -c 1 -W 1 "$2"; }
+answers() { ns "$1" ping -n -c 1 -W 1 "$2" >/dev/null 2>&1; }
 
 # Sets LAN6 to the address of the LAN host $2 (lan).
 link_up() {
@@ -76,6 +76,16 @@ state() {
 		tc qdisc show dev $i; tc filter show dev $i ingress; done' 2>/dev/null
 	ns "$1" sysctl -a 2>/dev/null | grep '^net\.' |
 		grep -vE 'conntrack_(count|max|buckets|expect_max)|stable_secret|base_reachable|random|_mem |hash'
+}
+
+# calm: windows so small that the queues between the namespaces (1000 packets)
+# never overflow: what is counted is what was sent, not what was sent again
+calm() {
+	local n
+
+	for n in lan server; do
+		set_ $n net.ipv4.tcp_rmem="4096 131072 ${1:-163840}"
+	done
 }
 
 # the last words of the daemons, for the reader of a failed test

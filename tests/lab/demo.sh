@@ -189,6 +189,7 @@ transfer() {
 transfers() {
 	local down up
 
+	calm
 	title "$SIZE MB each way, counted on the CGNAT's link (IP bytes)"
 	transfer "unmap, download" get lan "$SRV6" big --interface "$LAN6"
 	t_step "the download's hash is right" test "$COUNT_RC" = 0

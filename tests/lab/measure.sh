@@ -64,6 +64,7 @@ m_bytes() {
 	say "## bytes: $SIZE MB over TCP, IP bytes on the CGNAT's link"
 	both_up
 	real_wires
+	calm
 	payload big $((SIZE << 20))
 	count_wire "unmap download" get lan "$SRV6" big --interface "$LAN6"
 	count_wire "native download" get lan "$SRV6" big --interface "$LAN6_NATIVE"

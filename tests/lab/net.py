@@ -13,6 +13,8 @@ hold ADDRESS PORT COUNT          open so many TCP connections, one byte each
                                  way, then wait to be ended
 late ADDRESS PORT SECONDS        one TCP connection, idle for so long between
                                  one line and another
+probe ADDRESS PORT SIZE          datagrams of that size to echo, never fragmented
+                                 here, whatever path MTU is known
 stream ADDRESS PORT SECONDS      one TCP connection, a line to and fro ten
                                  times a second; every line must come back
 """
@@ -258,8 +260,22 @@ def late(address, port, seconds):
     print('answered after idling')
 
 
+def probe(address, port, size):
+    s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    s.setsockopt(socket.IPPROTO_IPV6, 23, 3)    # IPV6_MTU_DISCOVER, PROBE
+    s.settimeout(1)
+    for n in range(4):
+        s.sendto(datagram(1, n, int(size)), (address, int(port)))
+        try:
+            if s.recv(65536) == datagram(1, n, int(size)):
+                return
+        except socket.timeout:
+            pass
+    sys.exit('no answer')
+
+
 def main():
-    todo = {f.__name__: f for f in (dns, echo, udp, latency, hold, late, stream)}
+    todo = {f.__name__: f for f in (dns, echo, udp, latency, hold, late, probe, stream)}
     if len(sys.argv) < 2 or sys.argv[1] not in todo:
         sys.exit(__doc__)
     try:
