@@ -49,6 +49,11 @@ for t in tests/cli/*.sh; do
 	[ -x "$t" ] || continue
 	run "cli/$(basename "$t" .sh)" 120 "$t"
 done
+run assume 60 tests/assume/run.sh
+for t in ifconf robust; do
+	[ -x tests/lab/$t.sh ] || continue
+	run lab/$t 180 tests/lab/$t.sh
+done
 if [ -x tests/lab/check.sh ]; then
 	if [ "$what" = all ]; then
 		run lab 3600 tests/lab/check.sh all
