@@ -37,6 +37,7 @@ static bool start(struct conn *c, const struct conn_start *s)
 	c->used = true;
 	c->open = c->told = c->closing = c->dirty = false;
 	c->in_len = c->queue_start = c->queue_len = 0;
+	c->said[0] = 0;
 	c->since = loop_now();
 	c->events = s->connecting ? EPOLLOUT : EPOLLIN;
 	tcp_tune(s->fd, DEAD_LINK_MS, LOWAT);

@@ -25,7 +25,7 @@
 #include "crypto/tls.h"
 #include "net/loop.h"
 
-enum { CONN_QUEUE = 512 * 1024, CONN_SHAKE_MS = 10 * 1000,
+enum { CONN_SAID = 96, CONN_QUEUE = 512 * 1024, CONN_SHAKE_MS = 10 * 1000,
 	CONN_RELAY_BYTES = 1024 * 1024 };
 
 struct conn;
@@ -45,6 +45,7 @@ struct conn_ops {
  * @in: start of the next message; @queue: bytes to be sent, [start, len)
  * @dirty: got something to send; @listed: the owner knows
  * @relayq: relay connections only
+ * @said: the peer's last words (BYE), "" if it went without
  */
 struct conn {
 	struct watch watch;
@@ -59,6 +60,8 @@ struct conn {
 	msec since;
 	size_t in_len, queue_start, queue_len;
 	struct relayq *relayq;
+	uint8_t bye;			/* enum bye, with @said */
+	char said[CONN_SAID];
 	uint8_t in[MSG_MAX + 2];
 	struct tls tls;
 	uint8_t queue[CONN_QUEUE];

@@ -127,11 +127,15 @@ static void put_note(struct daemon *d, const struct out *o)
 
 	if (o->link != NONE)
 		engine_link(d->engine, o->link, &s);
-	log_limited(bad ? LEVEL_WARN : LEVEL_INFO,
-		    "%s peer=%s prefix=%s outside=%s mtu=%u",
-		    engine_note_text(o->note), s.name,
-		    prefix6_format(&s.prefix, prefix),
-		    taddr4_format(s.seen, seen), s.mtu);
+	prefix6_format(&s.prefix, prefix);
+	taddr4_format(s.seen, seen);
+	if (bad) /* many good notes must not hide it: limited by itself */
+		log_limited(LEVEL_WARN, "%s peer=%s prefix=%s outside=%s",
+			    engine_note_text(o->note), s.name, prefix, seen);
+	else
+		log_limited(LEVEL_INFO, "%s peer=%s prefix=%s outside=%s mtu=%u",
+			    engine_note_text(o->note), s.name, prefix, seen,
+			    s.mtu);
 	if (o->note == NOTE_LINK_UP)
 		d->look_again = true;
 }
@@ -264,10 +268,43 @@ static void on_open(struct conn *c, void *arg)
 	daemon_drain(d);
 }
 
+/* Why the peer closes: the engine needs no reason, people do. */
+static void hear_bye(struct conn *c, struct span in)
+{
+	struct msg m;
+	size_t len;
+
+	if (!msg_decode(&m, in) || m.type != MSG_BYE)
+		return;
+	len = m.u.bye.text.len;
+	if (len > sizeof(c->said) - 1)
+		len = sizeof(c->said) - 1;
+	memcpy(c->said, m.u.bye.text.at, len);
+	c->said[len] = 0;
+	c->bye = m.u.bye.reason;
+}
+
+void daemon_bye(struct daemon *d, struct conn *c, enum bye why,
+		const char *text)
+{
+	uint8_t bytes[MSG_HEADER + 1 + CONN_SAID];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	struct msg m = { .type = MSG_BYE, .u.bye = { .reason = (uint8_t)why,
+		.text = { (const uint8_t *)text, strlen(text) } } };
+	size_t len = msg_encode(&w, &m);
+
+	if (len)
+		conn_send(c, (struct span){ bytes, len });
+	daemon_finish(d, c);
+}
+
 static bool on_message(struct conn *c, struct span msg, void *arg)
 {
 	struct daemon *d = arg;
 
+	if (c->kind == CONN_CONTROL && msg.len > MSG_HEADER &&
+	    msg.at[MSG_HEADER - 1] == MSG_BYE)
+		hear_bye(c, msg);
 	if (c->told) {
 		engine_message(d->engine, c->id, msg, loop_now());
 		daemon_drain(d);

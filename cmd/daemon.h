@@ -136,6 +136,9 @@ struct conn_start daemon_conn_start(struct daemon *d, int fd,
 				    struct taddr4 peer, enum conn_kind kind);
 /** daemon_finish() - Close a connection in good order, in this turn */
 void daemon_finish(struct daemon *d, struct conn *c);
+/** daemon_bye() - The same, telling the peer why */
+void daemon_bye(struct daemon *d, struct conn *c, enum bye why,
+		const char *text);
 /** daemon_engine_open() - Tell the engine of a connection that is open */
 void daemon_engine_open(struct daemon *d, struct conn *c);
 /** answer_request() - A line came on the local socket (answer.c) */

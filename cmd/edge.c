@@ -9,6 +9,8 @@
  * RACE_MS, so that several ports and addresses race; the first whose handshake
  * completes wins, the others are closed. When all have failed: wait, doubling
  * from BACKOFF_MS with jitter up to BACKOFF_MOST_MS, and resolve names again.
+ * The same after a control connection that lived less than STEADY_MS. An edge
+ * that is told of another one with its bundle waits CLONED_MS, doubling.
  *
  * The address that control reached is the hub's for shared and own carriers.
  * The uplink is the interface that the kernel routes it through; it is looked
@@ -31,7 +33,9 @@
 #include "net/rtnl.h"
 
 enum {
-	RACE_MS = 250, BACKOFF_MS = 300, BACKOFF_MOST_MS = 30 * 1000,
+	RACE_MS = 250, BACKOFF_MS = 300, BACKOFF_MOST_MS = 8 * 1000,
+	STEADY_MS = 10 * 1000, CLONED_MS = 60 * 1000,
+	CLONED_MOST_MS = 60 * 60 * 1000,
 	RELAY_RETRY_MS = 1000, TARGETS = 32,
 	EDGE_SESSIONS = 65536, EDGE_OWN = 2048, EDGE_CONTEXTS = 8192,
 	EDGE_BUDGET = 512, EDGE_CONNS = 16, INNER_MTU = 1500,
@@ -42,7 +46,7 @@ struct edge {
 	struct edge_opts o;
 	struct taddr4 target[TARGETS];
 	unsigned targets, next, resolving, dialling;
-	msec dial_at, backoff, relay_at, dead_since;
+	msec dial_at, backoff, cloned, relay_at, dead_since;
 	struct conn *control;
 	struct taddr4 hub;
 	bool relay_wanted, relay_dialled, refresh, ra_alive;
@@ -224,11 +228,33 @@ static void edge_open(struct daemon *d, struct conn *c)
 		drop_losers(d, c);
 		g->control = c; /* the engine closes the one before */
 		g->refresh = false;
-		g->backoff = 0;
 		log_info("connected to the hub address=%s",
 			 taddr4_format(c->peer, text));
 	}
 	daemon_engine_open(d, c);
+}
+
+/* A link that lived is dialled again at once, one that was refused is not; two
+ * edges with one bundle would take it from each other all the time.
+ */
+static void wait_after(struct daemon *d, const struct conn *c, msec now)
+{
+	struct edge *g = edge_of(d);
+
+	if (now - c->since >= STEADY_MS)
+		g->backoff = 0;
+	if (now - c->since >= CLONED_MOST_MS)
+		g->cloned = 0;
+	wait_and_retry(d, now);
+	if (!*c->said || c->bye != BYE_CLONED)
+		return;
+	g->cloned = g->cloned ? g->cloned * 2 : CLONED_MS;
+	if (g->cloned > CLONED_MOST_MS)
+		g->cloned = CLONED_MOST_MS;
+	g->dial_at = now + g->cloned;
+	log_warn("next try in %u s: make a bundle of its own for each edge "
+		 "with `unmap keygen edge DIR NAME`",
+		 (unsigned)(g->cloned / 1000));
 }
 
 static void edge_gone(struct daemon *d, struct conn *c, const char *why)
@@ -241,13 +267,14 @@ static void edge_gone(struct daemon *d, struct conn *c, const char *why)
 		g->relay_at = loop_now() + RELAY_RETRY_MS;
 		return;
 	}
+	if (c == g->control && *c->said)
+		why = c->said;
 	if (*why)
 		log_limited(LEVEL_WARN, "hub at %s: %s",
 			    taddr4_format(c->peer, text), why);
 	if (c == g->control) {
 		g->control = NULL;
-		g->targets = g->next = 0;
-		g->dial_at = loop_now() + jitter(BACKOFF_MS);
+		wait_after(d, c, loop_now());
 	} else if (g->dialling) {
 		g->dialling--;
 		g->refresh = false;

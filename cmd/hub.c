@@ -121,7 +121,8 @@ static void hub_open(struct daemon *d, struct conn *c)
 		log_limited(LEVEL_WARN, "edge %s: its prefix %s is not inside "
 			    "this hub's", id->name,
 			    prefix6_format(&id->prefix, prefix));
-		daemon_finish(d, c);
+		daemon_bye(d, c, BYE_PREFIX, "this edge's prefix is not "
+			   "inside the hub's: make a new bundle");
 		return;
 	}
 	log_debug("handshake complete edge=%s address=%s", id->name,

@@ -29,7 +29,6 @@ enum {
 	GONE_MS = 10 * 60 * 1000,
 	PROBE_AFTER_MS = 50
 };
-enum bye { BYE_STOP, BYE_CLONED, BYE_REVOKED, BYE_REPLACED, BYE_FULL };
 
 /* -- finding -------------------------------------------------------------------- */
 

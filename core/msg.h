@@ -14,6 +14,13 @@
 enum { MSG_VERSION = 1, MSG_HEADER = 3, MSG_MAX = 2300 };
 enum { MSG_OPTIONAL = 128 };
 
+/** enum bye - why a connection is closed; unknown ones are like BYE_STOP
+ * @BYE_PREFIX: the edge's prefix is not part of the hub's
+ */
+enum bye {
+	BYE_STOP, BYE_CLONED, BYE_REVOKED, BYE_REPLACED, BYE_FULL, BYE_PREFIX
+};
+
 typedef uint8_t msg_u8;
 typedef uint16_t msg_u16;
 typedef uint32_t msg_u32;
