@@ -123,5 +123,9 @@ const struct program bench_program = {
 		"unmap bench\n"
 		"unmap bench alice --json\n",
 	.notes =
-		"Asks the running edge; the hub answers if its --bench allows it.\n",
+		"Asks the running edge; the hub answers if its --bench allows it.\n"
+		"Takes about 15 seconds and 130 MB at 100 Mbit/s. The bare column\n"
+		"is plain IPv4 to a port the hub opens for the purpose: a firewall\n"
+		"before the hub may hide it. Counters hold other traffic, too.\n"
+		"Under --json: edge limit_mbit path_mtu mtu carriers tunnel bare.\n",
 };
