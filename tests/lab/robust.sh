@@ -303,6 +303,7 @@ case_strangers() {
 	t noise-unanswered grep -q '^udp 0 syn 0 ' <<<"$out"
 	t noise-link answers lan "$SRV6"
 	t noise-tcp t_tcp_out
+	t recorded grep -qE "kept [1-9]" "$LAB_DIR/record.log"
 	t replay strange internet replay hb "$LAB_DIR/kept"
 	t readdressed strange internet replay hb "$LAB_DIR/kept" 203.0.113.133
 	t replay-link t_tcp_out
