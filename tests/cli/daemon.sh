@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # edge and hub refuse a wrong command line or bundle in one line. What needs a
 # network is in tests/lab/robust.sh.
+# shellcheck source=tests/cli/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 if ! is_program edge || ! is_program hub; then
@@ -46,7 +47,7 @@ for prog in edge hub; do
 	refuse $prog-carriers 64 "expected auto" \
 		"$UNMAP" $prog "$right" --carriers fast
 done
-for list in tcp/99999 sometimes tcp/22, tcp/22@1.2.3.4; do
+for list in tcp/99999 sometimes tcp/ tcp/22@1.2.3.4; do
 	refuse "inbound-$list" 64 "expected none, all, or a list" \
 		"$UNMAP" edge "$p/alice.pem" --inbound "$list"
 done

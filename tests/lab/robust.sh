@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
+# shellcheck disable=SC2317,SC2016,SC2048,SC2086,SC2154 # cases run by name
 #
 # robust.sh: what must not bring the daemons down, and what they say to it
 #
