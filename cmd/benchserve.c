@@ -347,7 +347,7 @@ void benchserve_open(const struct bench_plan *p, struct bench_note *offer,
 		     msec now)
 {
 	struct server *s = p->mbit ? place(p) : NULL;
-	bool inside, bare;
+	bool all;
 
 	*offer = (struct bench_note){ .type = BENCH_REFUSE, .id = p->id,
 		.reason = p->mbit ? BENCH_BUSY : BENCH_NOT_ALLOWED };
@@ -356,11 +356,11 @@ void benchserve_open(const struct bench_plan *p, struct bench_note *offer,
 	*s = (struct server){ .used = true, .plan = *p, .filled = now,
 		.until = now + BENCH_LIFE_MS };
 	random_bytes(s->token, sizeof(s->token));
-	inside = open_port(s, TCP6, &offer->tcp6) &
-		 open_port(s, UDP6, &offer->udp6);
-	bare = open_port(s, TCP4, &offer->tcp4) &
-	       open_port(s, UDP4, &offer->udp4);
-	if (!inside || !bare) {
+	all = open_port(s, TCP6, &offer->tcp6) &&
+	      open_port(s, UDP6, &offer->udp6) &&
+	      open_port(s, TCP4, &offer->tcp4) &&
+	      open_port(s, UDP4, &offer->udp4);
+	if (!all) {
 		offer->reason = BENCH_NO_SOCKET;
 		close_server(s);
 		return;
