@@ -356,6 +356,8 @@ void benchserve_open(const struct bench_plan *p, struct bench_note *offer,
 	*s = (struct server){ .used = true, .plan = *p, .filled = now,
 		.until = now + BENCH_LIFE_MS };
 	random_bytes(s->token, sizeof(s->token));
+	for (int i = 0; i < SOCKETS; i++)
+		s->port[i].watch.fd = -1;
 	all = open_port(s, TCP6, &offer->tcp6) &&
 	      open_port(s, UDP6, &offer->udp6) &&
 	      open_port(s, TCP4, &offer->tcp4) &&
