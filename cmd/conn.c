@@ -10,7 +10,21 @@
 #include "cmd/conn.h"
 #include "net/sock.h"
 
-enum { PUMP_STEPS = 64, DEAD_LINK_MS = 20 * 1000, LOWAT = 16 * 1024 };
+enum { PUMP_STEPS = 64, LAST_READS = 16, DEAD_LINK_MS = 20 * 1000, LOWAT = 16 * 1024 };
+
+/* Send the alert so that it arrives: a socket closed with bytes unread resets
+ * the connection, and the peer's kernel then throws the alert away.
+ */
+static void last_words(int fd, const uint8_t *alert, size_t len)
+{
+	uint8_t unread[2048];
+
+	(void)!send(fd, alert, len, MSG_NOSIGNAL);
+	shutdown(fd, SHUT_WR);
+	for (int i = 0; i < LAST_READS; i++)
+		if (recv(fd, unread, sizeof(unread), MSG_DONTWAIT) <= 0)
+			return;
+}
 
 static void end(struct conn *c, const char *why)
 {
@@ -20,7 +34,7 @@ static void end(struct conn *c, const char *why)
 	if (!c->used)
 		return;
 	if (len)
-		(void)!send(c->watch.fd, alert, len, MSG_NOSIGNAL);
+		last_words(c->watch.fd, alert, len);
 	conn_abort(c);
 	c->ops->gone(c, why, c->arg);
 }
