@@ -129,6 +129,7 @@ m_memory() {
 	bg lan hold "$PYTHON" "$here/net.py" hold "$SRV6" 7 "$SESSIONS"
 	until_ok 120 grep -q 'all held' "$LAB_DIR/hold.log" ||
 		say "only $(tail -n 1 "$LAB_DIR/hold.log")"
+	status_ alice | grep sessions
 	say "edge: $edge kB before, $(resident edge) kB with them"
 	say "hub:  $hub kB before, $(resident hub) kB with them"
 }
