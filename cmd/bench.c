@@ -10,7 +10,8 @@
  * once more over plain IPv4 to the hub. The edge's counters before and after
  * tell what a packet costs on each carrier. Terms are RFC 9693's.
  *
- * JSON: edge, limit_mbit, path_mtu, mtu {own, shared}, carriers {own, shared,
+ * JSON: edge, limit_mbit, path_mtu (smaller of path_mtu_up, path_mtu_down),
+ * mtu {own, shared}, carriers {own, shared,
  * explicit, relay: {sent, received: {packets, native_bytes, wire_bytes}}},
  * tunnel PATH, bare PATH or null. PATH: setup_ms, setups, connections_per_s,
  * idle_tcp_ms, idle_udp_ms, download_bps, upload_bps, download_loaded_ms,
@@ -33,7 +34,7 @@ enum { REPLY = 2048, OUT = 8192, OWN_GAIN = 20, SHARED_GAIN = 8 };
 
 /** struct counters - the edge's, at one moment */
 struct counters {
-	unsigned mtu;
+	unsigned mtu, mtu_up, mtu_down;
 	struct traffic sent[VIA_COUNT], received[VIA_COUNT];
 };
 
@@ -129,7 +130,7 @@ static void read_counters(const struct local_entry *e, struct counters *c)
 
 	close(fd);
 	memset(c, 0, sizeof(*c));
-	sscanf(reply, "mtu %u", &c->mtu);
+	sscanf(reply, "mtu %u %u %u", &c->mtu, &c->mtu_up, &c->mtu_down);
 	line = strchr(reply, '\n');
 	for (; line && v < VIA_COUNT; line = strchr(line + 1, '\n'), v++) {
 		unsigned long long n[6];
@@ -256,6 +257,23 @@ static void put_carriers(struct text *t, const struct bench *b)
 	}
 }
 
+/* Largest packets per direction and carrier; what is used is the smaller. */
+static void put_mtu(struct text *t, const struct counters *c)
+{
+	const unsigned mtu[2] = { c->mtu_up, c->mtu_down };
+
+	if (!c->mtu) {
+		text_add(t, "\n  MTU of the path not known yet\n");
+		return;
+	}
+	text_add(t, "\n  %-20s  %10s  %10s  %10s\n", "MTU", "path", "own",
+		 "shared");
+	for (int d = 0; d < 2; d++)
+		text_add(t, "  %-20s  %10u  %10u  %10u\n",
+			 d ? "download" : "upload", mtu[d], mtu[d] + OWN_GAIN,
+			 mtu[d] + SHARED_GAIN);
+}
+
 static void put_text(struct text *t, const struct bench *b)
 {
 	const struct bench_result *r = b->result;
@@ -272,13 +290,7 @@ static void put_text(struct text *t, const struct bench *b)
 	put_delay(t, "connection set-up", &r[0].setup, &r[1].setup);
 	put_rate(t, r);
 	put_carriers(t, b);
-	if (b->after.mtu)
-		text_add(t, "\n  MTU %u on the path (the smaller direction): "
-			 "inner packets up to %u own,\n  %u shared\n",
-			 b->after.mtu, b->after.mtu + OWN_GAIN,
-			 b->after.mtu + SHARED_GAIN);
-	else
-		text_add(t, "\n  MTU of the path not known yet\n");
+	put_mtu(t, &b->after);
 	text_add(t, "  delays are medians; the hub serves at most %u Mbit/s "
 		 "(hub --bench)\n", b->limit);
 	if (!r[1].reached)
@@ -344,6 +356,8 @@ static void put_json(struct text *t, const struct bench *b)
 	json_text(&j, "edge", b->edge);
 	json_u64(&j, "limit_mbit", b->limit);
 	json_count(&j, "path_mtu", mtu);
+	json_count(&j, "path_mtu_up", b->after.mtu_up);
+	json_count(&j, "path_mtu_down", b->after.mtu_down);
 	json_begin(&j, "mtu", '{');
 	json_count(&j, "own", mtu ? mtu + OWN_GAIN : 0);
 	json_count(&j, "shared", mtu ? mtu + SHARED_GAIN : 0);

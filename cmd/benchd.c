@@ -68,7 +68,7 @@ static void counters(struct local_client *c, const struct daemon *d)
 	struct text t = { .at = lines, .cap = sizeof(lines) };
 
 	engine_link(d->engine, 0, &s);
-	text_add(&t, "mtu %u\n", s.mtu);
+	text_add(&t, "mtu %u %u %u\n", s.mtu, s.mtu_up, s.mtu_down);
 	for (int v = 0; v < VIA_COUNT; v++) {
 		const struct traffic *up = &s.sent[v], *down = &s.received[v];
 

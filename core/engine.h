@@ -199,6 +199,7 @@ struct traffic {
  * @up: control is up. @since: of the link; @rtt_ms: of control, 0 unknown
  * @seen: our transport address as the hub sees it (edge), the edge's (hub)
  * @mtu: IPv4 path MTU found (smaller of both directions), 0: not yet
+ * @mtu_up, @mtu_down: of each direction, from and to the edge
  * @own_tcp: enum note or NOTE_COUNT: why own TCP is in use or not
  * @peer_lo, @peer_hi: the other end's port range, 0 unknown
  */
@@ -209,7 +210,7 @@ struct link_status {
 	msec since;
 	uint32_t rtt_ms;
 	struct taddr4 seen;
-	uint16_t mtu, peer_lo, peer_hi;
+	uint16_t mtu, mtu_up, mtu_down, peer_lo, peer_hi;
 	uint8_t own_tcp;
 	uint32_t own_active, own_budget, sessions;
 	struct traffic sent[VIA_COUNT], received[VIA_COUNT];
