@@ -22,10 +22,13 @@
 #include <linux/virtio_net.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "net/tun.h"
+
+enum { TUN_QUEUE = 4000 };
 
 /* Newer than the headers of some build hosts (5.18, 6.2). */
 #ifndef VIRTIO_NET_HDR_GSO_UDP_L4
@@ -92,6 +95,21 @@ static int tun_attach(int fd, struct ifreq *ifr, unsigned *features)
 	return -errno;
 }
 
+/* Room for a burst of ordinary packets; the default of 500 is less than a
+ * receive window's worth, and what overflows is sent again. Best effort.
+ */
+static void tun_queue(const struct ifreq *named)
+{
+	struct ifreq ifr = { .ifr_qlen = TUN_QUEUE };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return;
+	memcpy(ifr.ifr_name, named->ifr_name, IFNAMSIZ);
+	(void)ioctl(fd, SIOCSIFTXQLEN, &ifr);
+	close(fd);
+}
+
 int tun_open(const char *pattern, char name[static IFNAMSIZ],
 	     unsigned *features)
 {
@@ -111,6 +129,7 @@ int tun_open(const char *pattern, char name[static IFNAMSIZ],
 		close(fd);
 		return err;
 	}
+	tun_queue(&ifr);
 	memcpy(name, ifr.ifr_name, IFNAMSIZ);
 	return fd;
 }
