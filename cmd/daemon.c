@@ -161,7 +161,10 @@ static void put(struct daemon *d, const struct out *o)
 
 	switch (o->kind) {
 	case OUT_INNER: put_tun(d, &d->inner, o); break;
-	case OUT_OUTER: put_tun(d, &d->outer, o); break;
+	case OUT_OUTER:
+		flush_latch(d); /* the answer may come before the turn ends */
+		put_tun(d, &d->outer, o);
+		break;
 	case OUT_DATAGRAM: put_datagram(d, o); break;
 	case OUT_MESSAGE:
 		conn_send(c, o->head);
