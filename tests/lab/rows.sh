@@ -148,8 +148,8 @@ row_listener() {
 	sleep 0.3
 	t hub_refuses refuses hub "$UNMAP" hub "$PKI/hub.pem"
 	t edge_refuses refuses edge "$UNMAP" edge "$PKI/alice.pem" --lan br-lan
-	hub_start --ports 50000-54999
-	edge_start --ports 55000-59999 --inbound all
+	hub_start --ports 20000-24999
+	edge_start --ports 25000-29999 --inbound all
 	t link link_up && basic
 	t listener_alive ns edge nc -z "$HUB4" 62000
 }
@@ -466,7 +466,7 @@ row_refused() {
 	mv "$PKI" "$LAB_DIR/other"
 	mv "$LAB_DIR/mine" "$PKI"
 	bg edge stranger "$UNMAP" edge "$LAB_DIR/other/bob.pem" \
-		--status "$LAB-stranger" --ports 50000-50999
+		--status "$LAB-stranger" --ports 20000-20999
 	t stranger_told until_ok 8 grep -qiE 'unknown|ca|sign' \
 		"$LAB_DIR/stranger.log"
 	stop stranger
