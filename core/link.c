@@ -242,7 +242,6 @@ static void take_hello(struct engine *e, struct link *l,
 	l->rx.has_now = true;
 	l->top_punch = 0;
 	l->peer_number = m->number & TAG_NUMBER;
-	l->peer_mtu = m->mtu;
 	l->peer_lo = m->port_lo;
 	l->peer_hi = m->port_hi;
 	if (is_edge(e)) {
@@ -394,7 +393,6 @@ void engine_conn_closed(struct engine *e, uint32_t conn, msec now)
 	if (l->control != conn)
 		return;
 	l->control = NONE;
-	l->down_at = now;
 	out_note(e, l, NOTE_LINK_DOWN);
 	if (!is_edge(e))
 		link_due(e, l, TIMER_GONE, now + (l->revoked ? 0 : GONE_MS));

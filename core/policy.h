@@ -35,7 +35,7 @@ struct policy {
 /** policy_parse() - Text to policy. False, and *p unchanged, if it is not one */
 bool policy_parse(struct policy *p, struct span text);
 /** policy_allows() - May a session to @host (inside @prefix) be opened from
- * outside? @port: the host's; @is_echo: an ICMPv6 echo request
+ * outside? @port: the host's; of ICMPv6 only echo may be asked about
  */
 bool policy_allows(const struct policy *p, const struct prefix6 *prefix,
 		   const struct addr6 *host, uint8_t proto, uint16_t port);

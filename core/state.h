@@ -137,7 +137,6 @@ struct carrier {
 	uint32_t link, session, name;
 	uint8_t state, kind, proto, tried, rtx, seen_altered;
 	bool opened, latched, syn_open, made_synack, advance_due, inbound;
-	bool counted;
 	uint16_t eport, hport;
 	struct taddr4 local, remote;
 	uint32_t s, t, mark, rx_ack, rtx_seq;
@@ -183,12 +182,12 @@ struct link {
 	struct prefix6 prefix;
 	struct policy inbound;
 	uint32_t control, relay;	/* connections, NONE */
-	msec since, heard, down_at, settle_until;
+	msec since, heard, settle_until;
 	msec due[TIMER_COUNT];
 	/* HELLO */
 	uint64_t peer_epoch, peer_counter, old_epoch;
 	uint32_t my_number, peer_number;
-	uint16_t peer_mtu, peer_lo, peer_hi;
+	uint16_t peer_lo, peer_hi;
 	uint32_t idle_udp_ms, idle_tcp_ms;
 	bool settled, routed;		/* resynchronised; OUT_ROUTE was on */
 	uint32_t rtt_ms;
