@@ -13,8 +13,9 @@
  * longer than the datagram. So nothing unproven makes the hub send.
  *
  * All of one bench share a bucket of @mbit, both directions together; who finds
- * it empty is not watched until the next tick has filled it. Each ready
- * connection moves at most TURN_BYTES at a time: packets come first.
+ * it empty is not watched until the next tick has filled it. Bulk leaves a
+ * quarter of the bucket to echoes: they measure the delay under its load. Each
+ * ready connection moves at most TURN_BYTES at a time: packets come first.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -64,23 +65,37 @@ static uint8_t block[BLOCK];
 
 /* -- the bucket ------------------------------------------------------------------- */
 
-static void fill(struct server *s, msec now)
+static int64_t per_ms(const struct server *s)
 {
-	int64_t per_ms = (int64_t)s->plan.mbit * 125;
-	int64_t most = per_ms * BURST_MS;
+	return (int64_t)s->plan.mbit * 125;
+}
 
-	s->credit += per_ms * (int64_t)(now - s->filled);
+static int64_t fill(struct server *s, msec now)
+{
+	int64_t most = per_ms(s) * BURST_MS;
+
+	s->credit += per_ms(s) * (int64_t)(now - s->filled);
 	s->filled = now;
 	if (s->credit > most)
 		s->credit = most;
+	return s->credit;
 }
 
-static bool is_dry(struct server *s)
+static int64_t for_echoes(const struct server *s)
 {
-	fill(s, loop_now());
-	if (s->credit <= 0)
+	return per_ms(s) * BURST_MS / 4;
+}
+
+/* What bulk may move at once; 0: nothing now. */
+static size_t bulk_bytes(struct server *s)
+{
+	int64_t left = fill(s, loop_now()) - for_echoes(s);
+
+	if (left <= 0) {
 		s->dry = true;
-	return s->credit <= 0;
+		return 0;
+	}
+	return left < BLOCK ? (size_t)left : BLOCK;
 }
 
 /* -- connections -------------------------------------------------------------------- */
@@ -132,16 +147,17 @@ static bool show(struct client *c)
 
 static bool down(struct client *c)
 {
-	size_t turn = 0;
+	size_t turn = 0, most;
 
 	while (turn < TURN_BYTES) {
 		ssize_t n;
 
-		if (is_dry(c->s)) {
+		most = bulk_bytes(c->s);
+		if (!most) {
 			wait_for_credit(c);
 			return true;
 		}
-		n = send(c->watch.fd, block, sizeof(block), MSG_NOSIGNAL);
+		n = send(c->watch.fd, block, most, MSG_NOSIGNAL);
 		if (n < 0)
 			return errno == EAGAIN;
 		turn += (size_t)n;
@@ -162,16 +178,17 @@ static bool tell_count(struct client *c)
 static bool up(struct client *c)
 {
 	static uint8_t sink[BLOCK];
-	size_t turn = 0;
+	size_t turn = 0, most;
 
 	while (turn < TURN_BYTES) {
 		ssize_t n;
 
-		if (is_dry(c->s)) {
+		most = bulk_bytes(c->s);
+		if (!most) {
 			wait_for_credit(c);
 			return true;
 		}
-		n = recv(c->watch.fd, sink, sizeof(sink), 0);
+		n = recv(c->watch.fd, sink, most, 0);
 		if (n < 0)
 			return errno == EAGAIN;
 		if (!n)
@@ -262,7 +279,7 @@ static void datagram_ready(struct watch *w, uint32_t events)
 		if (n < 0)
 			return;
 		if (n < BENCH_TOKEN || !bench_token_eq(bytes, p->s->token) ||
-		    is_dry(p->s))
+		    fill(p->s, loop_now()) <= 0)
 			continue;
 		p->s->credit -= n;
 		sendto(w->fd, bytes, (size_t)n, MSG_NOSIGNAL,
@@ -408,7 +425,7 @@ void benchserve_tick(msec now)
 		if (now >= s->until)
 			close_server(s);
 		fill(s, now);
-		s->dry = s->credit <= 0;
+		s->dry = s->credit <= for_echoes(s);
 	}
 	for (int i = 0; i < BENCH_CONNS; i++)
 		if (clients[i].s)
