@@ -605,8 +605,11 @@ row_nat() {
 	t_not mtu1400swallow nat_says_mtu
 }
 
-# ask udp|tcp [PORT]: address and port that the hub sees; sets SEEN and ASK
-ask() {
+# ask udp|tcp [PORT]: address and port that the hub sees; sets SEEN and ASK.
+# A busy machine may take longer than nc waits: asks again, from another port.
+ask() { ask_once "$@" || ask_once "$@" || ask_once "$@"; }
+
+ask_once() {
 	local opt=
 
 	ASK=$((ASK + 1))
@@ -642,8 +645,8 @@ nat_is_block() {
 		ask tcp && [ "${SEEN#* }" -ge 20000 ] && [ "${SEEN#* }" -le 21023 ]
 }
 
-nat_is_noudp() { ask tcp && ! ask udp; }
-nat_is_only443() { ask tcp 443 && ! ask tcp && ! ask udp; }
+nat_is_noudp() { ask tcp && ! ask_once udp; }
+nat_is_only443() { ask tcp 443 && ! ask_once tcp && ! ask_once udp; }
 
 nat_is_loss() {
 	ns edge ping -q -c 600 -i 0.002 "$HUB4" |
