@@ -27,7 +27,7 @@
  * own carriers live, the NAT evicts by quota: the budget halves, and grows
  * again by a sixteenth per bucket.
  *
- * What own TCP and own UDP do differently is in owntcp.c and ownudp.c.
+ * What own TCP and own UDP do differently is in tcpopen.c, owntcp.c, ownudp.c.
  */
 #include "core/state.h"
 

@@ -392,6 +392,23 @@ static inline bool seq_after(uint32_t a, uint32_t b)
 {
 	return (int32_t)(a - b) > 0;
 }
+static inline bool tcp_is_syn(const struct pkt *p)
+{
+	return (p->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN;
+}
+
+static inline bool tcp_is_synack(const struct pkt *p)
+{
+	return (p->flags & (TCP_SYN | TCP_ACK | TCP_RST)) ==
+	       (TCP_SYN | TCP_ACK);
+}
+
+static inline bool tcp_is_empty_ack(const struct pkt *p)
+{
+	return (p->flags & (TCP_SYN | TCP_FIN | TCP_RST | TCP_ACK)) ==
+	       TCP_ACK && !p->payload && !p->opts.has_sack;
+}
+
 /** tcp_fits() - Is @p plausible for a sender @from whose receiver is @to? */
 bool tcp_fits(const struct tcp_side *from, const struct tcp_side *to,
 	      const struct pkt *p);
@@ -556,6 +573,12 @@ void carrier_tell_hop(struct engine *e, const struct session *s);
 /** carrier_moved() - Edge: bytes went on shared; promote when it is time */
 void carrier_moved(struct engine *e, uint32_t session, uint32_t bytes,
 		   msec now);
+/** carrier_swallow() - End a packet that was for the carrier itself */
+static inline void carrier_swallow(struct engine *e, const struct carrier *c,
+				   enum drop why)
+{
+	end_packet(e, &e->link[c->link], why);
+}
 /** carrier_out() - Send @p, a packet of its session, on it, in place */
 void carrier_out(struct engine *e, uint32_t n, struct pkt *p, msec now);
 /** carrier_in() - Hand @p, which came on it, inside, in place */
@@ -575,21 +598,7 @@ void owntcp_sent_shared(struct engine *e, uint32_t session,
 /** owntcp_reset() - The host or peer sent RST: copy for the carrier, and end */
 void owntcp_reset(struct engine *e, uint32_t session, msec now);
 void owntcp_received(struct engine *e, uint32_t n, struct pkt *p, msec now);
-/** owntcp_delivered() - A segment of the session came on shared or relay.
- * Return: false if it must not be delivered
- */
-bool owntcp_delivered(struct engine *e, uint32_t session, const struct pkt *p,
-		      msec now);
-/** owntcp_syn() - Hub: a SYN to our range that fits no latched carrier */
-void owntcp_syn(struct engine *e, const struct pkt *p, msec now);
-/** owntcp_opened() - Hub: OPEN made carrier @n; deliver the copy, latch early */
-void owntcp_opened(struct engine *e, uint32_t n, const struct msg_open *m,
-		   msec now);
-/** owntcp_start() - Edge: open in mid-stream */
-void owntcp_start(struct engine *e, uint32_t session, msec now);
 void owntcp_timer(struct engine *e, uint32_t n, msec now);
-/** owntcp_open() - Edge: OPEN for carrier @n; @copy: of the first SYN */
-void owntcp_open(struct engine *e, uint32_t n, struct span copy);
 /** carrier_segment() - Send a segment of our own making on a carrier */
 struct segment {
 	uint32_t seq, ack;
@@ -602,6 +611,46 @@ void carrier_segment(struct engine *e, struct carrier *c,
 		     const struct segment *s, msec now);
 /** owntcp_goodbye() - The RST copy that frees the mapping */
 void owntcp_goodbye(struct engine *e, const struct carrier *c, msec now);
+/** owntcp_stamps() - Newest timestamps, for segments in mid-stream */
+struct tcp_opts owntcp_stamps(const struct engine *e, const struct session *s);
+/** owntcp_advance() - Tell the NAT's tracker where our side of the stream is;
+ * @opening: it ends the mid-stream handshake
+ */
+void owntcp_advance(struct engine *e, uint32_t n, bool opening, msec now);
+/** owntcp_segment() - A segment of the session came on a carrier in use */
+void owntcp_segment(struct engine *e, uint32_t n, struct pkt *p, msec now);
+
+/* -- tcpopen.c ------------------------------------------------------------- */
+
+/** tcpopen_first() - Edge: the host's first SYN, with OPEN and a copy of it
+ * beside it. False: not sent
+ */
+bool tcpopen_first(struct engine *e, uint32_t session, struct pkt *p, msec now);
+/** owntcp_start() - Edge: open in mid-stream */
+void owntcp_start(struct engine *e, uint32_t session, msec now);
+/** owntcp_open() - Edge: OPEN for carrier @n; @copy: of the first SYN */
+void owntcp_open(struct engine *e, uint32_t n, struct span copy);
+/** owntcp_opened() - Hub: OPEN made carrier @n; deliver the copy, latch early */
+void owntcp_opened(struct engine *e, uint32_t n, const struct msg_open *m,
+		   msec now);
+/** owntcp_syn() - Hub: a SYN to our range that fits no latched carrier */
+void owntcp_syn(struct engine *e, const struct pkt *p, msec now);
+/** owntcp_delivered() - A segment of the session came on shared or relay.
+ * Return: false if it must not be delivered
+ */
+bool owntcp_delivered(struct engine *e, uint32_t session, const struct pkt *p,
+		      msec now);
+/** tcpopen_send() - The session sends before the carrier is in use */
+bool tcpopen_send(struct engine *e, uint32_t n, struct pkt *p, msec now);
+/** tcpopen_received() - A segment came on a carrier not in use yet */
+void tcpopen_received(struct engine *e, uint32_t n, struct pkt *p, msec now);
+/** tcpopen_again() - In use: is @p of its handshake? Then it was answered */
+bool tcpopen_again(struct engine *e, uint32_t n, const struct pkt *p, msec now);
+void tcpopen_timer(struct engine *e, uint32_t n, msec now);
+/** tcpopen_is_ack() - Is it, or does it look like, the ACK by which the edge
+ * opens in mid-stream?
+ */
+bool tcpopen_is_ack(const struct carrier *c, const struct pkt *p);
 
 /* -- probe.c --------------------------------------------------------------- */
 
