@@ -323,8 +323,8 @@ void carrier_latch(struct engine *e, uint32_t n, struct taddr4 local,
 	struct carrier *c = &e->own[n];
 	uint32_t former = carrier_find(e, c->proto, local, remote);
 
-	if (former != NONE && former != n)
-		carrier_leave(e, former, LEFT_MOVED, true, now);
+	if (former != NONE && former != n) /* no RST: it would reach @n */
+		carrier_leave(e, former, LEFT_NAT, true, now);
 	if (c->proto == PROTO_TCP || c->latched)
 		table_remove(&e->own_key, n);
 	c->latched = true;

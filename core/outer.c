@@ -67,10 +67,22 @@ static void no_carrier(struct engine *e, const struct pkt *p, msec now)
 		end_packet(e, NULL, DROP_NO_CARRIER);
 	else if (p->l4 == PROTO_UDP)
 		ownudp_punch(e, p, now);
-	else if ((p->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN)
+	else if (tcp_is_syn(p))
 		owntcp_syn(e, p, now);
 	else
 		end_packet(e, NULL, DROP_NO_CARRIER);
+}
+
+/* Hub: a carrier's first packet from where another one was latched: the NAT
+ * has given the mapping away, and what is newly proven takes the key (3.3).
+ */
+static bool opens_another(const struct engine *e, const struct carrier *c,
+			  const struct pkt *p)
+{
+	if (is_edge(e))
+		return false;
+	return p->l4 == PROTO_TCP ? tcp_is_syn(p) && p->seq != c->s - 1 :
+	       ownudp_announced(e, p) != NONE;
 }
 
 void engine_outer(struct engine *e, struct frame *f, msec now)
@@ -95,7 +107,7 @@ void engine_outer(struct engine *e, struct frame *f, msec now)
 	}
 	n = carrier_find(e, p.l4, (struct taddr4){ p.dst4, p.dport },
 			 (struct taddr4){ p.src4, p.sport });
-	if (n == NONE)
+	if (n == NONE || opens_another(e, &e->own[n], &p))
 		no_carrier(e, &p, now);
 	else if (p.l4 == PROTO_TCP)
 		owntcp_received(e, n, &p, now);

@@ -152,25 +152,36 @@ void ownudp_received(struct engine *e, uint32_t n, struct pkt *p, msec now)
 	answer_silence(e, n, now);
 }
 
-void ownudp_punch(struct engine *e, const struct pkt *p, msec now)
+uint32_t ownudp_announced(const struct engine *e, const struct pkt *p)
 {
 	struct span in = payload_of(p);
-	struct link *l = NULL;
-	struct punch punch_in;
-	uint64_t counter;
+	const struct link *l = NULL;
 	uint32_t n = NONE;
-	enum drop bad;
 
 	if (in.len >= WIRE_PUNCH)
 		l = link_by_number(e, get32(in.at) & TAG_NUMBER);
 	if (l && is_punch(in, l->my_number))
 		n = carrier_named(e, link_index(e, l), punch_carrier(in));
 	if (n == NONE || e->own[n].proto != PROTO_UDP || e->own[n].latched ||
-	    e->own[n].hport != p->dport) {
-		end_packet(e, l, DROP_NO_CARRIER);
+	    e->own[n].hport != p->dport)
+		return NONE;
+	return n;
+}
+
+void ownudp_punch(struct engine *e, const struct pkt *p, msec now)
+{
+	uint32_t n = ownudp_announced(e, p);
+	struct punch punch_in;
+	struct link *l;
+	uint64_t counter;
+	enum drop bad;
+
+	if (n == NONE) {
+		end_packet(e, NULL, DROP_NO_CARRIER);
 		return;
 	}
-	bad = punch_read(e, l, in, &e->own[n], &punch_in, &counter);
+	l = &e->link[e->own[n].link];
+	bad = punch_read(e, l, payload_of(p), &e->own[n], &punch_in, &counter);
 	if (bad) {
 		end_packet(e, l, bad);
 		return;

@@ -24,7 +24,7 @@ enum {
 	PART_MS = 1000, UNKNOWN_MS = 10
 };
 
-struct link *link_by_number(struct engine *e, uint32_t number)
+struct link *link_by_number(const struct engine *e, uint32_t number)
 {
 	uint32_t n = table_first(&e->link_number, number * 2654435761u);
 

@@ -497,7 +497,7 @@ void size_timer(struct engine *e, struct link *l, msec now);
 /** shared_works() - May packets be sent on shared? */
 bool shared_works(const struct engine *e, const struct link *l);
 /** link_by_number() - Link whose tag number is @number, NULL if none */
-struct link *link_by_number(struct engine *e, uint32_t number);
+struct link *link_by_number(const struct engine *e, uint32_t number);
 /** path_size() - M: IPv4 bytes that pass both ways, 0 unknown */
 uint16_t path_size(const struct link *l);
 /** size_tell() - Tell the other end what reaches it, if that is known */
@@ -671,6 +671,10 @@ struct tcp_opts probe_agreed(uint32_t ts);
 
 bool ownudp_send(struct engine *e, uint32_t session, struct pkt *p, msec now);
 void ownudp_received(struct engine *e, uint32_t n, struct pkt *p, msec now);
+/** ownudp_announced() - Hub: the carrier that waits for @p to latch it, if @p
+ * has the form of its punch; else NONE
+ */
+uint32_t ownudp_announced(const struct engine *e, const struct pkt *p);
 /** ownudp_punch() - Hub: a punch to our range that fits no latched carrier */
 void ownudp_punch(struct engine *e, const struct pkt *p, msec now);
 void ownudp_start(struct engine *e, uint32_t session, msec now);

@@ -280,6 +280,40 @@ START_TEST(nat_reboots)
 }
 END_TEST
 
+/* The edge lost a carrier without a word, and its next one gets the same ports
+ * outside: what is newly proven takes the key from the session that held it.
+ */
+START_TEST(mapping_given_away)
+{
+	struct sim *s = sim_up(&strict);
+	struct engine *e = s->edge[0].e;
+	struct tcp *t[2];
+	struct carrier *c;
+
+	t[0] = tcp_connect(s, 0, UP, 40001, 80);
+	tcp_write(t[0], UP, 20000);
+	ck_assert(tcp_run(t[0], 5000));
+	c = carrier_at(&s->edge[0], t[0]);
+	ck_assert_ptr_nonnull(c);
+	sim_link(&s->edge[0])->next_hport = c->hport;
+	sim_link(&s->edge[0])->next_eport = c->eport;
+	carrier_leave(e, (uint32_t)(c - e->own), LEFT_NAT, false, s->now);
+	nat_reboot(&s->nat[0], s->nat[0].addr);
+	t[1] = tcp_connect(s, 0, UP, 40002, 80);
+	tcp_write(t[1], UP, 20000);
+	tcp_write(t[1], DOWN, 20000);
+	ck_assert(tcp_run(t[1], 5000));
+	ck_assert(on_own(s, t[1]));
+	ck_assert_ptr_null(carrier_at(&s->hub, t[0]));
+	ck_assert_uint_eq(t[1]->end[UP].connected - t[1]->started, 60);
+	tcp_write(t[0], UP, 20000);
+	tcp_write(t[0], DOWN, 20000);
+	ck_assert(tcp_run(t[0], 20 * 1000));
+	settled(s, t[0]);
+	sim_end(s);
+}
+END_TEST
+
 /* -- RST ----------------------------------------------------------------------------- */
 
 START_TEST(reset_ends_both)
@@ -435,6 +469,7 @@ int main(void)
 	tcase_add_loop_test(tc, lossy_path, 0, 4);
 	tcase_add_loop_test(tc, range_closes, 0, 2);
 	tcase_add_loop_test(tc, nat_reboots, 0, 2);
+	tcase_add_test(tc, mapping_given_away);
 	tcase_add_loop_test(tc, reset_ends_both, 0, 2);
 	tcase_add_loop_test(tc, reset_on_the_carrier, 0, 2);
 	tcase_add_loop_test(tc, idle_costs_nothing, 0, 2);

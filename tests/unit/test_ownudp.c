@@ -245,6 +245,36 @@ START_TEST(udp_zero_checksum_outside)
 }
 END_TEST
 
+/* As mapping_given_away of test_owntcp.c. */
+START_TEST(mapping_given_away)
+{
+	struct sim_conf c = { .seed = 10 };
+	struct sim *s = sim_up(&c);
+	struct engine *e = s->edge[0].e;
+	struct carrier *old;
+	uint64_t got;
+
+	echo(s, 2 * BULK, DATAGRAM);
+	old = udp_carrier(&s->edge[0]);
+	sim_link(&s->edge[0])->next_hport = old->hport;
+	sim_link(&s->edge[0])->next_eport = old->eport;
+	carrier_leave(e, (uint32_t)(old - e->own), LEFT_NAT, false, s->now);
+	nat_reboot(&s->nat[0], s->nat[0].addr);
+	got = s->udp_got[DOWN];
+	for (int i = 0; i < 2 * BULK; i++) {
+		udp_send(s, 0, UP, 5001, ECHO_PORT, DATAGRAM);
+		sim_run(s, 10);
+	}
+	sim_run(s, 500);
+	ck_assert_uint_eq(s->udp_got[DOWN] - got, 2 * BULK);
+	ck_assert_uint_eq(sim_own(&s->hub, CARRIER_UP), 1);
+	ck_assert_ptr_nonnull(udp_carrier(&s->edge[0]));
+	ck_assert_uint_eq(udp_carrier(&s->hub)->name,
+			  udp_carrier(&s->edge[0])->name);
+	sim_end(s);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("ownudp");
@@ -259,5 +289,6 @@ int main(void)
 	tcase_add_test(tc, idle);
 	tcase_add_loop_test(tc, one_way, 0, 2);
 	tcase_add_test(tc, udp_zero_checksum_outside);
+	tcase_add_test(tc, mapping_given_away);
 	return run_case(suite, tc);
 }
