@@ -517,8 +517,6 @@ void carrier_out(struct engine *e, uint32_t n, struct pkt *p, msec now)
 	struct carrier *c = &e->own[n];
 
 	count_own(&e->link[c->link].sent[VIA_OWN], p, p->f->len);
-	if (c->cross < ONE_GIB)
-		c->cross += p->seg_len + (p->l4 == PROTO_UDP ? p->payload : 0);
 	c->last_tx = now;
 	xlat_to_outer(p, &c->out);
 	out_outer(e, p->f);

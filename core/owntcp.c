@@ -75,16 +75,24 @@ void owntcp_advance(struct engine *e, uint32_t n, bool opening, msec now)
 void owntcp_goodbye(struct engine *e, const struct carrier *c, msec now)
 {
 	struct carrier copy = *c;
-	uint32_t at = c->rx_ack ? c->rx_ack : is_edge(e) ? c->s : c->t;
-	struct segment seg = { .seq = at, .flags = TCP_RST };
+	struct segment seg = { .seq = c->rx_ack, .flags = TCP_RST };
 
 	carrier_segment(e, &copy, &seg, now);
 }
 
 /* -- sending ------------------------------------------------------------- */
 
+/* The window is never larger than ONE_GIB, so this sees each step. */
+static void note_past(const struct engine *e, struct carrier *c)
+{
+	const struct tcp_side *side = e->session[c->session].side;
+
+	c->past[UP] |= !seq_after(c->s + ONE_GIB, side[UP].end);
+	c->past[DOWN] |= !seq_after(c->t + ONE_GIB, side[DOWN].end);
+}
+
 /* Design 3.4, "What may take the carrier". */
-static bool may_take(const struct engine *e, const struct carrier *c,
+static bool may_take(const struct engine *e, struct carrier *c,
 		     const struct pkt *p)
 {
 	uint32_t mine = is_edge(e) ? c->s : c->t;
@@ -96,10 +104,10 @@ static bool may_take(const struct engine *e, const struct carrier *c,
 		return false;
 	if (p->opts.has_sack && seq_after(p->opts.sack_max, c->mark))
 		return false;
-	if (c->cross >= ONE_GIB)
-		return true;
-	return !seq_after(mine, p->seq) &&
-	       (!(p->flags & TCP_ACK) || !seq_after(theirs, p->ack));
+	note_past(e, c);
+	return (c->past[dir_sent(e)] || !seq_after(mine, p->seq)) &&
+	       (c->past[dir_received(e)] || !(p->flags & TCP_ACK) ||
+		!seq_after(theirs, p->ack));
 }
 
 static bool send_up(struct engine *e, uint32_t n, struct pkt *p, msec now)
@@ -191,7 +199,7 @@ void owntcp_segment(struct engine *e, uint32_t n, struct pkt *p, msec now)
 	if (tcp_fits(from, &e->session[c->session].side[!d], p)) {
 		if (seq_after(end, c->mark))
 			c->mark = end;
-		if (!c->rx_ack || seq_after(p->ack, c->rx_ack))
+		if ((p->flags & TCP_ACK) && seq_after(p->ack, c->rx_ack))
 			c->rx_ack = p->ack;
 	}
 	if (stale) { /* an advance: TCP has no use for it */

@@ -293,6 +293,8 @@ static void hub_probe(struct engine *e, uint32_t n, const struct pkt *p,
 void probe_received(struct engine *e, uint32_t n, const struct pkt *p, msec now)
 {
 	end_packet(e, &e->link[e->own[n].link], DROP_SWALLOWED_SYN);
+	if (p->flags & TCP_ACK)
+		e->own[n].rx_ack = p->ack;
 	if (is_edge(e))
 		edge_probe(e, n, p, now);
 	else

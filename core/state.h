@@ -124,14 +124,16 @@ enum probe_seen { PROBE_SEQ = 1, PROBE_OPTS = 2, PROBE_WIN = 4, PROBE_DATA = 8 }
  * @eport, @hport: ports of the outer packets; at the hub @remote is cip:cport
  * @local, @remote: from our point of view
  * @s, @t: first bytes each way that may take it
- * @mark: highest end that came to us over it. @rx_ack: highest ack, likewise
+ * @mark: highest end that came to us over it. @rx_ack: highest ack, likewise;
+ *	both are set before it is UP
  * @opened: edge: OPENED came. @latched: hub
  * @syn_open: hub: a SYN on it has not been answered yet
  * @made_synack: hub: the SYN/ACK on it was ours, so its ACK is too
  * @advance_due: data went on shared; the advance waits for the timer
  * @rtx: retransmissions in a row since anything came
  * @tried: of the current step of the handshake
- * @cross: bytes sent on it, up to ONE_GIB
+ * @past: by direction: the stream is ONE_GIB beyond @s or @t; nothing can lie
+ *	below, and numbers may wrap
  */
 struct carrier {
 	uint32_t link, session, name;
@@ -140,7 +142,7 @@ struct carrier {
 	uint16_t eport, hport;
 	struct taddr4 local, remote;
 	uint32_t s, t, mark, rx_ack, rtx_seq;
-	uint32_t cross;
+	bool past[2];
 	uint16_t probe_bytes;
 	struct tcp_opts opts[2];
 	struct xlat_outer out;

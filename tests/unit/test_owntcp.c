@@ -314,6 +314,36 @@ START_TEST(mapping_given_away)
 }
 END_TEST
 
+/* Gigabytes one way: as if a GiB had passed between the rounds, @s and @t are
+ * taken back. Acknowledgements stay on the carrier when numbers wrap.
+ */
+START_TEST(many_gigabytes)
+{
+	struct sim *s = sim_up(&strict);
+	struct tcp *t = tcp_connect(s, 0, UP, 40001, 80);
+	struct carrier *edge, *hub;
+	enum dir d = _i ? UP : DOWN;
+
+	tcp_write(t, d, 20000);
+	ck_assert(tcp_run(t, 5000));
+	edge = carrier_at(&s->edge[0], t);
+	hub = carrier_at(&s->hub, t);
+	for (int i = 0; i < 8; i++) {
+		if (d == UP)
+			edge->s = hub->s -= ONE_GIB;
+		else
+			edge->t = hub->t -= ONE_GIB;
+		tcp_write(t, d, 100000);
+		ck_assert(tcp_run(t, 5000));
+	}
+	ck_assert_ptr_eq(carrier_at(&s->edge[0], t), edge);
+	for (int v = VIA_SHARED; v < VIA_COUNT; v++)
+		ck_assert_uint_eq(via_sent(&s->edge[0], v) +
+				  via_sent(&s->hub, v), 0);
+	sim_end(s);
+}
+END_TEST
+
 /* -- RST ----------------------------------------------------------------------------- */
 
 START_TEST(reset_ends_both)
@@ -470,6 +500,7 @@ int main(void)
 	tcase_add_loop_test(tc, range_closes, 0, 2);
 	tcase_add_loop_test(tc, nat_reboots, 0, 2);
 	tcase_add_test(tc, mapping_given_away);
+	tcase_add_loop_test(tc, many_gigabytes, 0, 2);
 	tcase_add_loop_test(tc, reset_ends_both, 0, 2);
 	tcase_add_loop_test(tc, reset_on_the_carrier, 0, 2);
 	tcase_add_loop_test(tc, idle_costs_nothing, 0, 2);
