@@ -28,7 +28,7 @@
 #include "net/tc.h"
 
 /* Newer than the headers of some build hosts (6.6). */
-enum { ATTACH_TCX_INGRESS = 46, LINK_BEFORE = 1 << 3 };
+enum { ATTACH_TCX_INGRESS = 46, ATTACH_TCX_EGRESS = 47, LINK_BEFORE = 1 << 3 };
 
 void asm_init(struct bpf_asm *a)
 {
@@ -221,18 +221,17 @@ int bpf_cpus(void)
 	return atoi(last) + 1;
 }
 
-int bpf_prog_open(struct bpf_asm *a, const char *name, char *log, size_t cap)
+int bpf_prog_load(const struct bpf_insn *insn, size_t len, const char *name,
+		  char *log, size_t cap)
 {
 	static const char license[] = "Dual MIT/GPL";
 	union bpf_attr attr;
 	int r;
 
-	if (!asm_finish(a))
-		return -E2BIG;
 	memset(&attr, 0, sizeof(attr));
 	attr.prog_type = BPF_PROG_TYPE_SCHED_CLS;
-	attr.insn_cnt = (uint32_t)a->len;
-	attr.insns = address(a->insn);
+	attr.insn_cnt = (uint32_t)len;
+	attr.insns = address(insn);
 	attr.license = address(license);
 	copy_name(attr.prog_name, name);
 	r = bpf_call(BPF_PROG_LOAD, &attr);
@@ -246,46 +245,72 @@ int bpf_prog_open(struct bpf_asm *a, const char *name, char *log, size_t cap)
 	return bpf_call(BPF_PROG_LOAD, &attr);
 }
 
-int bpf_prog_try(int prog, struct span frame, int *verdict)
+int bpf_prog_open(struct bpf_asm *a, const char *name, char *log, size_t cap)
 {
+	if (!asm_finish(a))
+		return -E2BIG;
+	return bpf_prog_load(a->insn, a->len, name, log, cap);
+}
+
+int bpf_prog_run(int prog, struct bpf_try *t)
+{
+	struct __sk_buff skb = { .gso_size = t->gso_size };
 	union bpf_attr attr;
 	int r;
 
 	memset(&attr, 0, sizeof(attr));
 	attr.test.prog_fd = (uint32_t)prog;
-	attr.test.data_in = address(frame.at);
-	attr.test.data_size_in = (uint32_t)frame.len;
+	attr.test.data_in = address(t->frame.at);
+	attr.test.data_size_in = (uint32_t)t->frame.len;
+	attr.test.data_out = address(t->out);
+	attr.test.data_size_out = (uint32_t)t->out_cap;
+	if (t->gso_size) { /* 5.2; older ones refuse unknown fields */
+		attr.test.ctx_in = address(&skb);
+		attr.test.ctx_size_in = sizeof(skb);
+	}
 	attr.test.repeat = 1;
 	r = bpf_call(BPF_PROG_TEST_RUN, &attr);
-	if (!r)
-		*verdict = (int)attr.test.retval;
+	t->out_len = attr.test.data_size_out;
+	t->verdict = (int)attr.test.retval;
 	return r;
 }
 
-/** tcx_open() - Be first at the ingress of an interface */
-static int tcx_open(int ifindex, int prog)
+int bpf_prog_try(int prog, struct span frame, int *verdict)
+{
+	struct bpf_try t = { .frame = frame };
+	int r = bpf_prog_run(prog, &t);
+
+	if (!r)
+		*verdict = t.verdict;
+	return r;
+}
+
+/** tcx_open() - Be first at the ingress or egress of an interface */
+static int tcx_open(const struct bpf_hook_conf *c)
 {
 	union bpf_attr attr;
 
 	memset(&attr, 0, sizeof(attr));
-	attr.link_create.prog_fd = (uint32_t)prog;
-	attr.link_create.target_ifindex = (uint32_t)ifindex;
-	attr.link_create.attach_type = ATTACH_TCX_INGRESS;
+	attr.link_create.prog_fd = (uint32_t)c->prog;
+	attr.link_create.target_ifindex = (uint32_t)c->ifindex;
+	attr.link_create.attach_type = c->place == BPF_AT_EGRESS ?
+				       ATTACH_TCX_EGRESS : ATTACH_TCX_INGRESS;
 	attr.link_create.flags = LINK_BEFORE;
 	return bpf_call(BPF_LINK_CREATE, &attr);
 }
 
 int bpf_hook_open(struct bpf_hook *h, const struct bpf_hook_conf *c)
 {
-	struct tc_filter f = { c->ifindex, c->prog, c->handle, c->owner };
+	struct tc_filter f = { { c->ifindex, c->place, c->handle }, c->prog,
+		c->owner };
 	int err;
 
 	*h = (struct bpf_hook){ .ifindex = c->ifindex, .link = -1,
-				.handle = c->handle };
+				.place = c->place, .handle = c->handle };
 	/* What a killed process left there would come first or starve us. */
-	tc_sweep(c->ifindex, c->handle);
+	tc_sweep(&f.spot);
 	if (!c->no_tcx) {
-		h->tcx_error = tcx_open(c->ifindex, c->prog);
+		h->tcx_error = tcx_open(c);
 		h->mode = "tcx";
 		if (h->tcx_error >= 0) {
 			h->link = h->tcx_error;
@@ -312,10 +337,12 @@ void bpf_hook_why(const struct bpf_hook *h, char *why, size_t cap)
 
 void bpf_hook_close(struct bpf_hook *h)
 {
+	const struct tc_spot spot = { h->ifindex, h->place, h->handle };
+
 	if (h->link >= 0)
 		close(h->link);
 	else if (h->mode)
-		tc_remove(h->ifindex, h->handle, h->made_qdisc);
+		tc_remove(&spot, h->made_qdisc);
 	h->link = -1;
 	h->mode = NULL;
 }

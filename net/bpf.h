@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * bpf.h - BPF programs assembled here, maps, and attaching them to the ingress
- * of an interface (design section 7): no clang, no libbpf
+ * bpf.h - BPF programs assembled here, maps, and attaching them to interfaces
+ * (design section 7): no clang, no libbpf
  */
 #ifndef NET_BPF_H
 #define NET_BPF_H
@@ -109,12 +109,33 @@ int bpf_cpus(void);
  * Return: descriptor or negative errno
  */
 int bpf_prog_open(struct bpf_asm *a, const char *name, char *log, size_t cap);
+/** bpf_prog_load() - The same for @len finished instructions */
+int bpf_prog_load(const struct bpf_insn *insn, size_t len, const char *name,
+		  char *log, size_t cap);
+/** struct bpf_try - a run of a program on a packet that goes nowhere
+ * @frame: Ethernet. @gso_size: the packet says that it is a super-packet
+ * @out, @out_cap, @out_len: the packet as the program left it
+ * @verdict: a redirection is not carried out
+ */
+struct bpf_try {
+	struct span frame;
+	uint32_t gso_size;
+	uint8_t *out;
+	size_t out_cap, out_len;
+	int verdict;
+};
+/** bpf_prog_run() - For self tests. 0 or negative errno */
+int bpf_prog_run(int prog, struct bpf_try *t);
 /** bpf_prog_try() - Run it on an Ethernet @frame that goes nowhere: for self
  * tests. Return: 0 and the verdict (a redirection is not carried out)
  */
 int bpf_prog_try(int prog, struct span frame, int *verdict);
 
-/** struct bpf_hook - a program attached to the ingress of an interface
+/* Where a program is attached. EARLY: at ingress, before the others of ours. */
+enum bpf_place { BPF_AT_INGRESS, BPF_AT_INGRESS_EARLY, BPF_AT_EGRESS,
+	BPF_PLACES };
+
+/** struct bpf_hook - a program attached to an interface
  * @link: TCX link, or -1
  * @mode: "tcx" or "clsact"
  * @tcx_error: why not TCX: negative errno, 0 if it was not asked for
@@ -125,6 +146,7 @@ struct bpf_hook {
 	int link;
 	int tcx_error;
 	const char *mode;
+	enum bpf_place place;
 	uint32_t handle;
 	bool made_qdisc;
 };
@@ -138,6 +160,7 @@ struct bpf_hook {
  */
 struct bpf_hook_conf {
 	int ifindex, prog;
+	enum bpf_place place;
 	uint32_t handle;
 	int owner;
 	bool no_tcx;

@@ -39,8 +39,7 @@
 
 enum { MAC_BYTES = 14, HANDLE = 1 };
 
-/** has_link_header() - Is @ifindex an Ethernet? Negative errno if it is gone */
-static int has_link_header(int ifindex)
+int has_link_header(int ifindex)
 {
 	struct ifreq ifr = { .ifr_name = "" };
 	int fd, err;

@@ -47,6 +47,8 @@ struct host_need {
 
 enum { HOST_NEEDS = 6 };
 
+/** has_link_header() - Is @ifindex an Ethernet? Negative errno if it is gone */
+int has_link_header(int ifindex);
 /** output_open() - Start; tries BPF on TCX, BPF on clsact, forwarding
  *
  * In mode "forward" the caller must see to output_needs().

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * tc.c - BPF filters on clsact ingress
+ * tc.c - BPF filters on clsact
  *
  * Theory of operation
  * ===================
@@ -34,8 +34,22 @@
 enum { PRIORITY = 0x756d };	/* behind a few, before the kernel's own pick */
 #define INGRESS TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS)
 #define EGRESS TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS)
-#define INFO TC_H_MAKE(PRIORITY << 16, htons(ETH_P_IP))
 #define NAME "unmap:"
+
+static const struct {
+	uint32_t parent;
+	uint16_t priority, proto;
+} places[BPF_PLACES] = {
+	[BPF_AT_INGRESS] = { INGRESS, PRIORITY, ETH_P_IP },
+	[BPF_AT_INGRESS_EARLY] = { INGRESS, PRIORITY - 1, ETH_P_IP },
+	[BPF_AT_EGRESS] = { EGRESS, PRIORITY, ETH_P_IPV6 },
+};
+
+static uint32_t info_of(enum bpf_place p)
+{
+	return TC_H_MAKE((uint32_t)places[p].priority << 16,
+			 htons(places[p].proto));
+}
 
 static int tc_qdisc(int ifindex, uint16_t type, uint16_t flags)
 {
@@ -52,26 +66,27 @@ static int tc_qdisc(int ifindex, uint16_t type, uint16_t flags)
 	return nlreq_talk(&r);
 }
 
-static struct tcmsg tc_header(int ifindex, uint32_t handle)
+static struct tcmsg tc_header(const struct tc_spot *s)
 {
 	return (struct tcmsg){
 		.tcm_family = AF_UNSPEC,
-		.tcm_ifindex = ifindex,
-		.tcm_handle = handle,
-		.tcm_parent = INGRESS,
-		.tcm_info = INFO,
+		.tcm_ifindex = s->ifindex,
+		.tcm_handle = s->handle,
+		.tcm_parent = places[s->place].parent,
+		.tcm_info = info_of(s->place),
 	};
 }
 
 int tc_add(const struct tc_filter *f, bool *made_qdisc)
 {
-	struct tcmsg t = tc_header(f->ifindex, f->handle);
+	struct tcmsg t = tc_header(&f->spot);
+	int ifindex = f->spot.ifindex;
 	struct rtattr *options;
 	struct nlreq r;
 	char name[32];
 	int err;
 
-	err = tc_qdisc(f->ifindex, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL);
+	err = tc_qdisc(ifindex, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL);
 	*made_qdisc = !err;
 	if (err && err != -EEXIST)
 		return err;
@@ -86,13 +101,13 @@ int tc_add(const struct tc_filter *f, bool *made_qdisc)
 	nlreq_unnest(&r, options);
 	err = nlreq_talk(&r);
 	if (err && *made_qdisc)
-		tc_qdisc(f->ifindex, RTM_DELQDISC, 0);
+		tc_qdisc(ifindex, RTM_DELQDISC, 0);
 	return err;
 }
 
-static int tc_delete(int ifindex, uint32_t handle)
+static int tc_delete(const struct tc_spot *s)
 {
-	struct tcmsg t = tc_header(ifindex, handle);
+	struct tcmsg t = tc_header(s);
 	struct nlreq r;
 
 	nlreq_init(&r, RTM_DELTFILTER, 0, &t, sizeof(t));
@@ -133,7 +148,7 @@ int tc_count(int ifindex)
 
 /** struct stale - what the sweep is to delete, found first, deleted then */
 struct stale {
-	uint32_t own, handle[64];
+	uint32_t own, info, handle[64];
 	size_t count;
 };
 
@@ -163,7 +178,7 @@ static int find_stale(const struct nlmsghdr *n, void *arg)
 	char name[IFNAMSIZ];
 	unsigned owner;
 
-	if (n->nlmsg_type != RTM_NEWTFILTER || t->tcm_info != INFO)
+	if (n->nlmsg_type != RTM_NEWTFILTER || t->tcm_info != s->info)
 		return 0;
 	owner = owner_of(n);
 	if (!owner || s->count == sizeof(s->handle) / sizeof(*s->handle))
@@ -173,22 +188,25 @@ static int find_stale(const struct nlmsghdr *n, void *arg)
 	return 0;
 }
 
-void tc_sweep(int ifindex, uint32_t handle)
+void tc_sweep(const struct tc_spot *spot)
 {
-	struct stale s = { .own = handle };
+	struct stale s = { .own = spot->handle, .info = info_of(spot->place) };
+	struct tc_spot one = *spot;
 	size_t i;
 
-	if (tc_dump(ifindex, INGRESS, find_stale, &s))
+	if (tc_dump(spot->ifindex, places[spot->place].parent, find_stale, &s))
 		return;
-	for (i = 0; i < s.count; i++)
-		tc_delete(ifindex, s.handle[i]);
+	for (i = 0; i < s.count; i++) {
+		one.handle = s.handle[i];
+		tc_delete(&one);
+	}
 }
 
-void tc_remove(int ifindex, uint32_t handle, bool qdisc)
+void tc_remove(const struct tc_spot *spot, bool qdisc)
 {
-	int n = 0;
+	int ifindex = spot->ifindex, n = 0;
 
-	tc_delete(ifindex, handle);
+	tc_delete(spot);
 	if (!qdisc || tc_dump(ifindex, INGRESS, count_one, &n) || n ||
 	    tc_dump(ifindex, EGRESS, count_one, &n) || n)
 		return;

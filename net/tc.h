@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * tc.h - BPF filters on clsact ingress, for kernels before TCX (6.6)
+ * tc.h - BPF filters on clsact, for kernels before TCX (6.6)
  */
 #ifndef NET_TC_H
 #define NET_TC_H
@@ -8,13 +8,23 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/** struct tc_filter - a program of ours at the ingress of @ifindex
+#include "net/bpf.h"
+
+/** struct tc_spot - where a filter of ours stands
  * @handle: fixed number of this use
+ */
+struct tc_spot {
+	int ifindex;
+	enum bpf_place place;
+	uint32_t handle;
+};
+
+/** struct tc_filter - a program of ours
  * @owner: an interface that vanishes with us
  */
 struct tc_filter {
-	int ifindex, prog;
-	uint32_t handle;
+	struct tc_spot spot;
+	int prog;
 	int owner;
 };
 
@@ -23,11 +33,12 @@ struct tc_filter {
  */
 int tc_add(const struct tc_filter *f, bool *made_qdisc);
 /** tc_remove() - Detach; with @qdisc the clsact too, if nothing is left on it */
-void tc_remove(int ifindex, uint32_t handle, bool qdisc);
-/** tc_sweep() - Remove the filter @handle of ours and those whose owner is gone
- * (a killed process leaves them, and they would swallow its ports)
+void tc_remove(const struct tc_spot *s, bool qdisc);
+/** tc_sweep() - Remove the filter of ours that stands at @s, and those beside it
+ * whose owner is gone (a killed process leaves them, and they would swallow its
+ * ports)
  */
-void tc_sweep(int ifindex, uint32_t handle);
+void tc_sweep(const struct tc_spot *s);
 /** tc_count() - Filters at the ingress, everybody's; negative errno */
 int tc_count(int ifindex);
 
