@@ -147,13 +147,14 @@ bool carrier_allowed(const struct engine *e, const struct link *l,
 }
 
 /* The carrier that nothing came on for longest. */
-static uint32_t longest_idle(const struct engine *e, const struct link *l)
+static uint32_t longest_idle(struct engine *e, const struct link *l)
 {
 	uint32_t longest = NONE;
 
 	for (uint32_t n = 0; n < e->top_own; n++) {
 		const struct carrier *c = &e->own[n];
 
+		fast_pull(e, n);
 		if (c->state == CARRIER_UP && &e->link[c->link] == l &&
 		    (longest == NONE || c->last_rx < e->own[longest].last_rx))
 			longest = n;
@@ -185,11 +186,13 @@ void budget_evicted(struct engine *e, struct link *l, msec now)
 {
 	uint32_t n;
 
-	for (n = 0; n < e->top_own; n++)
+	for (n = 0; n < e->top_own; n++) {
+		fast_pull(e, n);
 		if (e->own[n].state == CARRIER_UP &&
 		    &e->link[e->own[n].link] == l &&
 		    now - e->own[n].last_rx < ALIVE_MS)
 			break;
+	}
 	if (n == e->top_own)
 		return;
 	l->budget = l->budget / 2 < BUDGET_LEAST ? BUDGET_LEAST :
@@ -370,6 +373,8 @@ void carrier_enter(struct engine *e, uint32_t n, enum carrier_state state,
 	c->state = (uint8_t)state;
 	c->tried = 0;
 	if (state == CARRIER_UP) {
+		if (c->kind == OPEN_MID)
+			c->elsewhere_at = now;
 		e->link[c->link].own_failures = 0;
 		if (c->session != NONE)
 			e->session[c->session].failures = 0;
@@ -413,6 +418,7 @@ void carrier_leave(struct engine *e, uint32_t n, enum left why, bool tell,
 	struct carrier *c = &e->own[n];
 	struct link *l = &e->link[c->link];
 
+	fast_drop(e, n);
 	if (tell)
 		tell_left(e, c, why);
 	if (c->proto == PROTO_TCP && c->state == CARRIER_UP &&
@@ -452,6 +458,7 @@ void carrier_leave_all(struct engine *e, struct link *l, enum left why,
 
 void carrier_timer(struct engine *e, uint32_t n, msec now)
 {
+	fast_pull(e, n);
 	if (e->own[n].kind == OPEN_PROBE)
 		probe_retry(e, n, now);
 	else if (e->own[n].proto == PROTO_TCP)
@@ -512,10 +519,17 @@ static void count_own(struct traffic *t, const struct pkt *p, size_t inner)
 			 packets * (IP6_HDR - IP4_HDR);
 }
 
+static void count_carried(struct carrier *c)
+{
+	if (c->carried < UINT8_MAX)
+		c->carried++;
+}
+
 void carrier_out(struct engine *e, uint32_t n, struct pkt *p, msec now)
 {
 	struct carrier *c = &e->own[n];
 
+	count_carried(c);
 	count_own(&e->link[c->link].sent[VIA_OWN], p, p->f->len);
 	c->last_tx = now;
 	xlat_to_outer(p, &c->out);
@@ -526,6 +540,7 @@ void carrier_in(struct engine *e, uint32_t n, struct pkt *p, msec now)
 {
 	struct carrier *c = &e->own[n];
 
+	count_carried(c);
 	own_heard(e, &e->link[c->link], now);
 	count_own(&e->link[c->link].received[VIA_OWN], p,
 		  p->f->len + IP6_HDR - IP4_HDR);

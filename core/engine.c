@@ -38,7 +38,8 @@ static size_t layout(struct engine *e, const struct engine_conf *c)
 		ARRAY(session, c->sessions), ARRAY(own, c->own),
 		ARRAY(tx, c->contexts), ARRAY(rx, c->contexts),
 		ARRAY(link, c->links), ARRAY(conn, c->conns),
-		ARRAY(wheel.node, timers),
+		ARRAY(wheel.node, timers), ARRAY(fast_owner, c->fast_places),
+		ARRAY(fast_next, c->fast_places),
 #undef ARRAY
 	};
 	const struct { size_t where; uint32_t cap; } table[] = {
@@ -95,6 +96,7 @@ struct engine *engine_init(void *memory, const struct engine_conf *c, msec now)
 	for (n = 0; n < c->links; n++)
 		e->link[n].control = e->link[n].relay = NONE;
 	e->free_session = e->free_own = NONE;
+	e->fast_top = 1;
 	e->oldest_half = e->newest_half = NONE;
 	if (is_edge(e))
 		link_init(e, &e->link[0], &c->prefix, now);

@@ -32,6 +32,7 @@
 #include "core/addr.h"
 #include "core/bytes.h"
 #include "core/drop.h"
+#include "core/fast.h"
 #include "core/frame.h"
 #include "core/policy.h"
 #include "core/table.h"
@@ -53,6 +54,7 @@ enum { ENGINE_NAME = 33 };
  * @shared_port: hub: UDP port of the shared carrier, told to edges
  * @links, @conns, @sessions, @own, @contexts: capacities
  * @budget: own carriers per edge (design 3.6)
+ * @fast, @fast_places: memory shared with the fast path, zeroed; NULL: none
  */
 struct engine_conf {
 	enum role role;
@@ -64,6 +66,8 @@ struct engine_conf {
 	uint16_t port_lo, port_hi, shared_port;
 	uint32_t links, conns, sessions, own, contexts;
 	uint32_t budget;
+	struct fast_flow *fast;
+	uint32_t fast_places;
 	uint8_t seed[32];
 };
 
@@ -78,6 +82,8 @@ struct engine *engine_init(void *memory, const struct engine_conf *c, msec now);
  * of its interface. Edge: also whenever the uplink changes
  */
 void engine_set_uplink(struct engine *e, uint32_t addr, uint16_t mtu, msec now);
+/** engine_set_fast() - Is the fast path attached to the present uplink? */
+void engine_set_fast(struct engine *e, bool on, msec now);
 /** engine_set_hub() - Edge: where the hub's shared carrier and own carriers
  * are (the address that control reached)
  */
@@ -139,6 +145,7 @@ enum out_kind {
 			 * fresh mapping; the old control stays until then */
 	OUT_LATCH,	/* own carrier .proto .port <-> .to is known (.on) or
 			 * gone: for the map of capture */
+	OUT_FAST,	/* head: struct fast_keys to be added (.on) or removed */
 	OUT_ROUTE,	/* hub: prefix of link .link is reachable (.on) or not */
 	OUT_NOTE,	/* tell people: .note about .link */
 	OUT_BENCH,	/* head: body of a BENCH message on .conn, unread */
@@ -234,6 +241,10 @@ bool engine_link(const struct engine *e, uint32_t n, struct link_status *s);
 bool engine_session(const struct engine *e, uint32_t n,
 		    struct session_status *s, msec now);
 uint32_t engine_sessions(const struct engine *e);
+/** engine_pull() - Bring the counters up to now, before they are shown */
+void engine_pull(struct engine *e, msec now);
+/** engine_fast() - Sessions that have a place in the fast path */
+uint32_t engine_fast(const struct engine *e);
 uint64_t engine_drops(const struct engine *e, enum drop d);
 /** engine_reaches() - Hub: does @a belong to us or to an edge we know? */
 bool engine_reaches(struct engine *e, const struct addr6 *a);

@@ -196,6 +196,8 @@ static void send_session(struct engine *e, struct link *l, uint32_t n,
 
 	if (fits && hop_ok && fits_own(l, p) && send_own(e, n, p)) {
 		s->via = VIA_OWN;
+		if (s->carrier != NONE)
+			fast_settle(e, s->carrier);
 		return;
 	}
 	hint_size(e, l, p);
@@ -203,6 +205,8 @@ static void send_session(struct engine *e, struct link *l, uint32_t n,
 	if (via == VIA_COUNT)
 		return;
 	s->via = (uint8_t)via;
+	if (s->carrier != NONE)
+		fast_elsewhere(e, s->carrier);
 	if (p->l4 == PROTO_TCP)
 		owntcp_sent_shared(e, n, p, e->now);
 	carrier_moved(e, n, (uint32_t)bytes, e->now);
@@ -244,6 +248,8 @@ void engine_inner(struct engine *e, struct frame *f, msec now)
 		end_packet(e, l, why);
 		return;
 	}
+	if (e->session[n].carrier != NONE)
+		fast_pull(e, e->session[n].carrier);
 	fits = session_track(e, n, &p, dir_sent(e), now);
 	if (p.l4 == PROTO_TCP && (p.flags & TCP_RST))
 		owntcp_reset(e, n, now);
@@ -348,11 +354,15 @@ void deliver(struct engine *e, struct link *l, struct frame *f, enum via via,
 		end_packet(e, l, why);
 		return;
 	}
+	if (e->session[n].carrier != NONE)
+		fast_pull(e, e->session[n].carrier);
 	if (session_track(e, n, &p, dir_received(e), now) &&
 	    p.l4 == PROTO_TCP && !owntcp_delivered(e, n, &p, now)) {
 		end_packet(e, l, DROP_SWALLOWED_SYN);
 		return;
 	}
+	if (e->session[n].carrier != NONE)
+		fast_elsewhere(e, e->session[n].carrier);
 	if (via == VIA_SHARED)
 		set_flow_label(e, f, n);
 	out_inner(e, f);

@@ -476,6 +476,7 @@ static void heard_size(struct engine *e, struct link *l, uint16_t bytes)
 	if (bytes < LEAST_MTU || bytes > FULL_MTU)
 		return;
 	l->size_in = bytes;
+	fast_settle_all(e);
 	if (!had && path_size(l))
 		out_note(e, l, NOTE_SIZE);
 }

@@ -107,10 +107,14 @@ void engine_outer(struct engine *e, struct frame *f, msec now)
 	}
 	n = carrier_find(e, p.l4, (struct taddr4){ p.dst4, p.dport },
 			 (struct taddr4){ p.src4, p.sport });
-	if (n == NONE || opens_another(e, &e->own[n], &p))
+	if (n == NONE || opens_another(e, &e->own[n], &p)) {
 		no_carrier(e, &p, now);
-	else if (p.l4 == PROTO_TCP)
+		return;
+	}
+	fast_pull(e, n);
+	if (p.l4 == PROTO_TCP)
 		owntcp_received(e, n, &p, now);
 	else
 		ownudp_received(e, n, &p, now);
+	fast_settle(e, n);
 }

@@ -18,7 +18,7 @@
  */
 #include "core/state.h"
 
-enum { STEP_MS = 250, TRIES = 5 };
+enum { STEP_MS = 250, TRIES = 5, FAST_LOOKS = 6 };
 
 static struct span payload_of(const struct pkt *p)
 {
@@ -58,12 +58,36 @@ void ownudp_start(struct engine *e, uint32_t session, msec now)
 	wheel_set(&e->wheel, timer_of_own(e, n), now + STEP_MS);
 }
 
+/* The other end must hear from us within a third of the limit. */
+static void answer_silence(struct engine *e, uint32_t n, msec now)
+{
+	struct carrier *c = &e->own[n];
+
+	if (now - c->last_tx > e->link[c->link].idle_udp_ms / 3)
+		punch(e, n, PUNCH_ASK, rand64(&e->rand), now);
+}
+
+/* By the fast path packets come unseen: look now and then. */
+static void keep_fast(struct engine *e, uint32_t n, msec now)
+{
+	struct carrier *c = &e->own[n];
+
+	if (!c->slot)
+		return;
+	if (!carrier_is_idle(e, c, now))
+		answer_silence(e, n, now);
+	wheel_set(&e->wheel, timer_of_own(e, n),
+		  now + e->link[c->link].idle_udp_ms / FAST_LOOKS);
+}
+
 void ownudp_timer(struct engine *e, uint32_t n, msec now)
 {
 	struct carrier *c = &e->own[n];
 
-	if (c->state == CARRIER_UP)
+	if (c->state == CARRIER_UP) {
+		keep_fast(e, n, now);
 		return;
+	}
 	if (++c->tried >= TRIES) {
 		carrier_leave(e, n, LEFT_FAILED, is_edge(e), now);
 		return;
@@ -107,15 +131,6 @@ bool ownudp_send(struct engine *e, uint32_t session, struct pkt *p, msec now)
 		return false;
 	carrier_out(e, n, p, now);
 	return true;
-}
-
-/* The other end must hear from us within a third of the limit. */
-static void answer_silence(struct engine *e, uint32_t n, msec now)
-{
-	struct carrier *c = &e->own[n];
-
-	if (now - c->last_tx > e->link[c->link].idle_udp_ms / 3)
-		punch(e, n, PUNCH_ASK, rand64(&e->rand), now);
 }
 
 static void punched(struct engine *e, uint32_t n, const struct punch *p,

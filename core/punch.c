@@ -112,10 +112,19 @@ static void fresh_mappings(struct engine *e, struct link *l)
 
 void silent_timer(struct engine *e, struct link *l, msec now)
 {
-	if (now - l->own_rx < SILENT_MS)
+	msec heard = fast_heard(e);
+
+	if (heard > l->own_rx)
+		l->own_rx = heard;
+	if (now - l->own_rx < SILENT_MS) {
 		link_due(e, l, TIMER_SILENT, l->own_rx + SILENT_MS);
-	else
+		return;
+	}
+	if (l->own_rx != l->silent_asked)
 		shared_ask(e, l, now);
+	l->silent_asked = l->own_rx;
+	if (e->fast_active) /* nobody else would see it busy again */
+		link_due(e, l, TIMER_SILENT, now + SILENT_MS);
 }
 
 void own_heard(struct engine *e, struct link *l, msec now)
@@ -220,6 +229,7 @@ void size_doubt(struct engine *e, struct link *l, msec now)
 		return;
 	l->size_out = 0;
 	l->size_settled = false;
+	fast_settle_all(e);
 	link_due(e, l, TIMER_SIZE, now);
 }
 
@@ -236,6 +246,7 @@ void size_heard(struct engine *e, struct link *l, uint16_t bytes)
 	if (bytes <= l->size_out || bytes < LEAST_MTU)
 		return; /* the answer to an ASK without padding */
 	l->size_out = bytes;
+	fast_settle_all(e);
 	size_tell(e, l);
 	if (path_size(l))
 		out_note(e, l, NOTE_SIZE);

@@ -59,6 +59,8 @@ void resync_timer(struct engine *e, struct link *l, msec now)
 
 		if (s->state != SESSION_LIVE || s->link != link_index(e, l))
 			continue;
+		if (s->carrier != NONE)
+			fast_pull(e, s->carrier);
 		send_record(e, l, s, now);
 		sent++;
 	}
@@ -130,7 +132,11 @@ void resync_state(struct engine *e, struct link *l, const struct msg_state *m,
 		end_packet(e, l, DROP_STALE_MESSAGE);
 		return;
 	}
+	if (e->session[n].carrier != NONE)
+		fast_pull(e, e->session[n].carrier);
 	merge(e, &e->session[n], m, now);
+	if (e->session[n].carrier != NONE)
+		fast_settle(e, e->session[n].carrier);
 	session_alive(e, n, now);
 }
 

@@ -248,6 +248,8 @@ static void enter(struct engine *e, uint32_t n, enum session_state state,
 	if (is_half(s))
 		half_push(e, n);
 	wheel_set(&e->wheel, n, now + timeout_of(e, s));
+	if (s->carrier != NONE)
+		fast_settle(e, s->carrier);
 }
 
 void session_alive(struct engine *e, uint32_t n, msec now)
@@ -400,8 +402,11 @@ bool session_hop_ok(struct engine *e, uint32_t n, const struct pkt *p, msec now)
 void session_timer(struct engine *e, uint32_t n, msec now)
 {
 	struct session *s = &e->session[n];
-	msec due = s->seen + timeout_of(e, s);
+	msec due;
 
+	if (s->carrier != NONE)
+		fast_pull(e, s->carrier);
+	due = s->seen + timeout_of(e, s);
 	if (now < due)
 		wheel_set(&e->wheel, n, due);
 	else

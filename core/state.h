@@ -119,6 +119,11 @@ enum left { LEFT_QUIET, LEFT_IDLE, LEFT_RST, LEFT_FAILED, LEFT_CLOSED,
 /* What the far end of a path probe found altered. */
 enum probe_seen { PROBE_SEQ = 1, PROBE_OPTS = 2, PROBE_WIN = 4, PROBE_DATA = 8 };
 
+/** struct fast_seen - what was taken over of a direction of its fast path */
+struct fast_seen {
+	uint64_t packets, bytes;
+};
+
 /** struct carrier - an own carrier
  * @name: the edge's number for it. @session: NONE for a probe
  * @eport, @hport: ports of the outer packets; at the hub @remote is cip:cport
@@ -134,6 +139,8 @@ enum probe_seen { PROBE_SEQ = 1, PROBE_OPTS = 2, PROBE_WIN = 4, PROBE_DATA = 8 }
  * @tried: of the current step of the handshake
  * @past: by direction: the stream is ONE_GIB beyond @s or @t; nothing can lie
  *	below, and numbers may wrap
+ * @slot: its place in the fast path, 0: none. @carried: packets, up to 255
+ * @elsewhere_at: when a packet of the session took another carrier
  */
 struct carrier {
 	uint32_t link, session, name;
@@ -147,7 +154,10 @@ struct carrier {
 	struct tcp_opts opts[2];
 	struct xlat_outer out;
 	struct xlat_inner in;
-	msec last_rx, last_tx, advance_at;
+	msec last_rx, last_tx, advance_at, elsewhere_at;
+	uint32_t slot;
+	uint8_t carried;
+	struct fast_seen fast_out, fast_in;
 };
 
 /** struct context - header fields behind a number
@@ -204,6 +214,7 @@ struct link {
 	uint64_t nonce, ask_nonce, top_punch;
 	uint8_t punch_tried, size_tried;
 	msec own_rx;			/* edge: last packet on own carriers */
+	msec silent_asked;		/* edge: own_rx when asked about it */
 	uint32_t socket;		/* edge: counts fresh ones; hub: latched */
 	msec shared_rx, shared_tx, asked_at, please_at, ptb_at;
 	/* path MTU: of IPv4 packets, 0 unknown */
@@ -274,6 +285,10 @@ struct engine {
 	uint32_t free_own;		/* chained through session */
 	uint32_t top_own;		/* all from here on are untouched */
 	uint32_t next_name;
+
+	bool fast_on;
+	uint32_t *fast_owner, *fast_next;	/* per place: carrier; free list */
+	uint32_t fast_free, fast_top, fast_active, fast_use;
 
 	struct context *tx, *rx;
 	struct table tx_key, rx_number;
@@ -653,6 +668,23 @@ void tcpopen_timer(struct engine *e, uint32_t n, msec now);
  * opens in mid-stream?
  */
 bool tcpopen_is_ack(const struct carrier *c, const struct pkt *p);
+
+/* -- fast.c ---------------------------------------------------------------- */
+
+/** fast_pull() - Take over what the fast path saw of carrier @n: before
+ * anything of it is handled
+ */
+void fast_pull(struct engine *e, uint32_t n);
+/** fast_settle() - Switch its fast path on or off: after it was handled */
+void fast_settle(struct engine *e, uint32_t n);
+/** fast_settle_all() - Something changed that all depend on */
+void fast_settle_all(struct engine *e);
+/** fast_elsewhere() - A packet of its session took another carrier */
+void fast_elsewhere(struct engine *e, uint32_t n);
+/** fast_drop() - Its place is free again: before it ends */
+void fast_drop(struct engine *e, uint32_t n);
+/** fast_heard() - When the last packet came by the fast path, 0: never */
+msec fast_heard(const struct engine *e);
 
 /* -- probe.c --------------------------------------------------------------- */
 

@@ -576,7 +576,8 @@ static void pump(struct node *n)
 					is_hub(n) ? "hub" : "edge", n->index,
 					engine_note_text(o->note));
 			break;
-		case OUT_LATCH: case OUT_ROUTE: case OUT_BENCH: break;
+		case OUT_LATCH: case OUT_FAST: case OUT_ROUTE:
+		case OUT_BENCH: break;
 		case OUT_KIND_COUNT: abort();
 		}
 	}
