@@ -22,7 +22,8 @@ ARCH    := $(shell uname -m)
 MULTI   := $(ARCH)-linux-gnu
 BEARSSL ?= /usr/lib/$(MULTI)/libbearssl.a
 
-SRCS       ?= $(sort $(wildcard cmd/*.c core/*.c net/*.c crypto/*.c))
+# *.bpf.c runs in the kernel: see fast-prog.
+SRCS       ?= $(filter-out %.bpf.c,$(sort $(wildcard cmd/*.c core/*.c net/*.c crypto/*.c)))
 UNIT_SRCS  ?= $(filter-out cmd/main.c crypto/chk.c,$(SRCS))
 UNIT_TESTS ?= $(sort $(wildcard tests/unit/test_*.c))
 OBJS       := $(SRCS:%.c=$(B)/obj/%.o)
@@ -64,7 +65,7 @@ PKG_TEST  := check pkg-config clang cppcheck shellcheck file zsh fish \
 Q := $(if $(V),,@)
 
 .PHONY: all deps deps-build check check-all lint gates unit demo completions \
-	install clean FORCE
+	fast-prog install clean FORCE
 .DELETE_ON_ERROR:
 
 all: $(BIN)
@@ -113,6 +114,19 @@ $(B)/unmap.bin: $(OBJS)
 
 $(BIN): $(B)/unmap.bin
 	@cp --remove-destination $< $@
+
+# The kernel's part of the fast path, compiled into a header that is checked in,
+# so that only who changes it needs clang. tests/cli/fast.sh compares.
+BPF_CC := clang -target bpf -mcpu=v3 -ffreestanding -O2 -Wall -Wextra -Werror
+
+$(B)/fast.bpf.o: net/fast.bpf.c core/fast.h Makefile | $(B)/linux-headers/ready
+	$(Q)$(BPF_CC) -I. -isystem $(B)/linux-headers -c -o $@ $<
+
+$(B)/fast_prog.h: $(B)/fast.bpf.o net/fast_prog.py
+	$(Q)python3 net/fast_prog.py $< >$@
+
+fast-prog: $(B)/fast_prog.h
+	@cp $< net/fast_prog.h
 
 # ---- tests ------------------------------------------------------------------
 
