@@ -50,7 +50,9 @@ static struct report_io io_of(const struct daemon *d)
 {
 	const struct uplink *u = &d->uplink;
 	struct report_io io = { .inner = d->inner.name,
-		.outer = d->outer.name, .features = d->inner.features };
+		.outer = d->outer.name, .features = d->inner.features,
+		.fast = d->fast.mode, .fast_why = d->fast.why,
+		.fast_sessions = engine_fast(d->engine) };
 
 	if (!u->up)
 		return io;
@@ -74,6 +76,7 @@ static struct report report_of(struct daemon *d)
 		.link = link_of, .session = session_of, .arg = d,
 		.room = REPLY_ROOM };
 
+	engine_pull(d->engine, r.now);
 	if (d->conf.role == ROLE_EDGE)
 		r.hub = answer_hub(d);
 	for (int n = 1; n < DROP_COUNT; n++)

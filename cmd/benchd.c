@@ -61,12 +61,13 @@ static void tell_hub(struct daemon *d, uint8_t type)
 		     (struct span){ body, bench_write(body, &n) });
 }
 
-static void counters(struct local_client *c, const struct daemon *d)
+static void counters(struct local_client *c, struct daemon *d)
 {
 	struct link_status s = { 0 };
 	char lines[REPLY];
 	struct text t = { .at = lines, .cap = sizeof(lines) };
 
+	engine_pull(d->engine, loop_now());
 	engine_link(d->engine, 0, &s);
 	text_add(&t, "mtu %u %u %u\n", s.mtu, s.mtu_up, s.mtu_down);
 	for (int v = 0; v < VIA_COUNT; v++) {

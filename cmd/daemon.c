@@ -176,6 +176,9 @@ static void put(struct daemon *d, const struct out *o)
 		break;
 	case OUT_CLOSE: daemon_finish(d, c); break;
 	case OUT_LATCH: put_latch(d, o); break;
+	case OUT_FAST: /* full: its packets go on coming here */
+		fast_set(&d->fast, (const void *)o->head.at, o->on);
+		break;
 	case OUT_NOTE: put_note(d, o); break;
 	case OUT_BENCH: answer_bench(d, o->link, o->head); break;
 	case OUT_WANT_RELAY:
@@ -400,6 +403,22 @@ static void check_shakes(struct daemon *d, msec now)
 
 /* -- uplink ----------------------------------------------------------------------------- */
 
+/* The whole translation in the kernel, where capture and output are there. */
+static void open_fast(struct daemon *d, int index)
+{
+	struct uplink *u = &d->uplink;
+	struct fast_conf c = { .inner = d->inner.index, .uplink = index,
+		.lo = d->conf.port_lo, .hi = d->conf.port_hi };
+	bool bpf = strcmp(u->capture.mode, "rules") &&
+		   strcmp(u->output.mode, "forward");
+	int err = bpf ? fast_open(&d->fast, &c) : -ENOTSUP;
+
+	engine_set_fast(d->engine, !err, loop_now());
+	if (err)
+		log_info("fast path off: %s", bpf ? d->fast.why :
+			 "it needs capture and output by BPF");
+}
+
 bool daemon_uplink(struct daemon *d, int index, uint32_t addr,
 		   const struct uplink_peer *peer)
 {
@@ -415,6 +434,7 @@ bool daemon_uplink(struct daemon *d, int index, uint32_t addr,
 	int err = rtnl_link_get(NULL, index, &link);
 
 	if (u->up) {
+		fast_close(&d->fast);
 		capture_close(&u->capture);
 		output_close(&u->output);
 		u->up = false;
@@ -427,6 +447,7 @@ bool daemon_uplink(struct daemon *d, int index, uint32_t addr,
 			output_close(&u->output);
 	}
 	if (err) {
+		engine_set_fast(d->engine, false, loop_now());
 		log_error("own carriers are not possible on interface %d: %s",
 			  index, strerror(-err));
 		return false;
@@ -436,8 +457,10 @@ bool daemon_uplink(struct daemon *d, int index, uint32_t addr,
 	u->addr = addr;
 	u->peer = *peer;
 	u->mtu = link.mtu;
-	log_info("uplink interface=%s capture=%s output=%s mtu=%u", link.name,
-		 u->capture.mode, u->output.mode, link.mtu);
+	open_fast(d, index);
+	log_info("uplink interface=%s capture=%s output=%s fast=%s mtu=%u",
+		 link.name, u->capture.mode, u->output.mode,
+		 d->fast.mode ? d->fast.mode : "off", link.mtu);
 	if (*u->capture.why)
 		log_info("capture: %s", u->capture.why);
 	return true;
@@ -505,6 +528,9 @@ void daemon_init(struct daemon *d)
 
 	random_bytes(d->conf.seed, sizeof(d->conf.seed));
 	d->started = loop_now();
+	if (fast_init(&d->fast, d->conf.fast_places, d->no_fast || d->no_bpf))
+		d->conf.fast_places = 0;
+	d->conf.fast = d->fast.flow;
 	d->engine = engine_init(pages(engine_bytes(&d->conf)), &d->conf,
 				d->started);
 	d->conn = pages(d->conf.conns * sizeof(*d->conn));
@@ -645,6 +671,7 @@ int daemon_run(struct daemon *d)
 	benchd_close(d);
 	local_close(&d->local);
 	if (d->uplink.up) {
+		fast_close(&d->fast);
 		capture_close(&d->uplink.capture);
 		output_close(&d->uplink.output);
 	}

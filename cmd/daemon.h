@@ -16,6 +16,7 @@
 #include "core/engine.h"
 #include "crypto/bundle.h"
 #include "net/capture.h"
+#include "net/fast.h"
 #include "net/local.h"
 #include "net/loop.h"
 #include "net/output.h"
@@ -93,11 +94,12 @@ struct daemon {
 	unsigned udp_count;
 	struct udp_batch *batch;
 	struct uplink uplink;
+	struct fast fast;
 	struct conn *conn;		/* conf.conns of them */
 	void *relay_memory;		/* conn_relayq_bytes() per connection */
 	struct watch signals, monitor, host;
 	struct local local;
-	bool no_bpf, stopping;
+	bool no_bpf, no_fast, stopping;
 	bool look_again;		/* call ops->changed in this turn */
 	int exit_code;
 	uint32_t max_conn;		/* highest number in use, plus 1 */

@@ -37,7 +37,7 @@ enum {
 	STEADY_MS = 10 * 1000, CLONED_MS = 60 * 1000,
 	CLONED_MOST_MS = 60 * 60 * 1000,
 	RELAY_RETRY_MS = 1000, TARGETS = 32,
-	EDGE_SESSIONS = 65536, EDGE_OWN = 2048, EDGE_CONTEXTS = 8192,
+	EDGE_SESSIONS = 65536, EDGE_OWN = 2048, EDGE_FAST = 2048, EDGE_CONTEXTS = 8192,
 	EDGE_BUDGET = 512, EDGE_CONNS = 16, INNER_MTU = 1500,
 	RA_DEAD_MS = 10 * 1000
 };
@@ -402,6 +402,7 @@ static void edge_conf(struct daemon *d, const struct edge_opts *o)
 	c->conns = EDGE_CONNS;
 	c->sessions = EDGE_SESSIONS;
 	c->own = EDGE_OWN;
+	c->fast_places = EDGE_FAST;
 	c->contexts = EDGE_CONTEXTS;
 	c->budget = EDGE_BUDGET;
 }
@@ -540,6 +541,7 @@ int edge_main(int argc, char **argv)
 	d.program = "edge";
 	d.own = &g;
 	d.no_bpf = g.o.no_bpf;
+	d.no_fast = g.o.no_fast;
 	snprintf(d.name, sizeof(d.name), "%s", g.o.status ? g.o.status :
 		 d.bundle.id.name);
 	edge_conf(&d, &g.o);

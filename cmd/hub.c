@@ -36,7 +36,7 @@
 enum {
 	HUB_LISTEN = 16, HUB_SHAKES = 64, HUB_SHAKES_SOURCE = 16,
 	HUB_LINKS = 1024, HUB_CONNS = 2 * HUB_LINKS + HUB_SHAKES,
-	HUB_SESSIONS = 262144, HUB_OWN = 65536, HUB_CONTEXTS = 131072,
+	HUB_SESSIONS = 262144, HUB_OWN = 65536, HUB_FAST = 32768, HUB_CONTEXTS = 131072,
 	HUB_BUDGET = 512, INNER_MTU = 1500, BACKLOG = 128,
 	REVOKED_MS = 1000, ACCEPTS = 16
 };
@@ -344,6 +344,7 @@ static void hub_conf(struct daemon *d, const struct hub_opts *o)
 	c->conns = HUB_CONNS;
 	c->sessions = HUB_SESSIONS;
 	c->own = HUB_OWN;
+	c->fast_places = HUB_FAST;
 	c->contexts = HUB_CONTEXTS;
 	c->budget = HUB_BUDGET;
 }
@@ -430,6 +431,7 @@ int hub_main(int argc, char **argv)
 	d.program = "hub";
 	d.own = &h;
 	d.no_bpf = h.o.no_bpf;
+	d.no_fast = h.o.no_fast;
 	snprintf(d.name, sizeof(d.name), "%s", h.o.status ? h.o.status :
 		 d.bundle.id.name);
 	revoked_beside(&h, argv[1]);

@@ -26,6 +26,7 @@ static const struct opt edge_table[] = {
 	  .at = offsetof(struct edge_opts, hub), .many = true,
 	  .help = "where the hub is, instead of what the bundle says" },
 	OPTION_NO_BPF(struct edge_opts),
+	OPTION_NO_FAST(struct edge_opts),
 	OPTION_STATUS(struct edge_opts),
 	OPTION_LOG(struct edge_opts),
 	{ 0 }
@@ -54,6 +55,7 @@ static const struct opt hub_table[] = {
 	OPTION_CARRIERS(struct hub_opts),
 	OPTION_PORTS(struct hub_opts),
 	OPTION_NO_BPF(struct hub_opts),
+	OPTION_NO_FAST(struct hub_opts),
 	{ .name = "bench", .arg = "no|MBIT", .parse = opt_bench,
 	  .at = offsetof(struct hub_opts, bench_mbit), .preset = "100",
 	  .help = "most Mbit/s that an edge's `unmap bench` may ask for",

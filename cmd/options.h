@@ -27,6 +27,9 @@
 #define OPTION_NO_BPF(T)                                                      \
 	{ .name = "no-bpf", .at = offsetof(T, no_bpf),                        \
 	  .help = "capture and send by routing rules instead of BPF" }
+#define OPTION_NO_FAST(T)                                                     \
+	{ .name = "no-fast", .at = offsetof(T, no_fast),                      \
+	  .help = "translate every packet here, none in the kernel" }
 #define OPTION_CARRIERS(T)                                                    \
 	{ .name = "carriers", .arg = "KIND", .parse = opt_carriers,           \
 	  .at = offsetof(T, carriers), .preset = "auto",                      \
@@ -52,7 +55,7 @@ struct edge_opts {
 	enum opt_carriers carriers;
 	struct opt_ports ports;
 	struct opt_endpoints hub;
-	bool no_bpf;
+	bool no_bpf, no_fast;
 	enum log_level log;
 	const char *status;
 };
@@ -66,7 +69,7 @@ struct hub_opts {
 	struct opt_endpoints listen;
 	enum opt_carriers carriers;
 	struct opt_ports ports;
-	bool no_bpf;
+	bool no_bpf, no_fast;
 	uint32_t bench_mbit;
 	enum log_level log;
 	const char *status;

@@ -14,12 +14,15 @@
 enum { REPORT_NOTES = 4, REPORT_NOTE = 160, REPORT_WARN_DAYS = 60 };
 
 /** struct report_io - how packets come and go
- * @capture, @output: mode, NULL: none; @capture_why, @output_why: why not a
- *	better one, "" if it is the best
+ * @capture, @output, @fast: mode, NULL: none; @capture_why, @output_why,
+ *	@fast_why: why not a better one, "" if it is the best
+ * @fast_sessions: that the kernel translates
  * @uplink: our address there, 0: no uplink
  */
 struct report_io {
 	const char *capture, *capture_why, *output, *output_why;
+	const char *fast, *fast_why;
+	uint32_t fast_sessions;
 	const char *inner, *outer;
 	unsigned features;		/* TUN_* */
 	uint32_t uplink, uplink_mtu;

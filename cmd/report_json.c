@@ -166,6 +166,9 @@ static void put_io(struct json *j, const struct report *r)
 	json_text(j, "capture_why", io->capture_why);
 	json_text(j, "output", io->output);
 	json_text(j, "output_why", io->output_why);
+	json_text(j, "fast", io->fast);
+	json_text(j, "fast_why", io->fast_why);
+	json_u64(j, "fast_sessions", io->fast_sessions);
 	json_text(j, "inner", io->inner);
 	json_text(j, "outer", io->outer);
 	json_text(j, "address", io->uplink ? addr4_format(io->uplink, addr) :

@@ -59,6 +59,13 @@ static void put_io(struct text *t, const struct report *r)
 		text_add(t, LABEL "%s\n", "", r->io.capture_why);
 	if (r->io.capture && r->io.output_why && *r->io.output_why)
 		text_add(t, LABEL "%s\n", "", r->io.output_why);
+	if (r->io.fast)
+		text_add(t, LABEL "%u sessions translated in the kernel, by "
+			 "%s\n", "fast path", r->io.fast_sessions, r->io.fast);
+	else
+		text_add(t, LABEL "off: %s\n", "fast path",
+			 r->io.fast_why && *r->io.fast_why ? r->io.fast_why :
+			 "it needs capture and output by BPF");
 	text_add(t, LABEL "%s inside, %s outside; offloads", "devices",
 		 r->io.inner, r->io.outer);
 	for (unsigned n = 0; (name = report_feature(r, n)); n++)

@@ -53,7 +53,7 @@ _unmap()
 		--log) _unmap_reply -W 'error warn info debug'; return ;;
 		esac
 		case $cur in
-		-*) _unmap_reply -W '--lan --dns --inbound --carriers --ports --hub --no-bpf --status --log --help' ;;
+		-*) _unmap_reply -W '--lan --dns --inbound --carriers --ports --hub --no-bpf --no-fast --status --log --help' ;;
 		*) _unmap_reply -f ;;
 		esac
 		;;
@@ -67,7 +67,7 @@ _unmap()
 		--log) _unmap_reply -W 'error warn info debug'; return ;;
 		esac
 		case $cur in
-		-*) _unmap_reply -W '--listen --carriers --ports --no-bpf --bench --status --log --help' ;;
+		-*) _unmap_reply -W '--listen --carriers --ports --no-bpf --no-fast --bench --status --log --help' ;;
 		*) _unmap_reply -f ;;
 		esac
 		;;

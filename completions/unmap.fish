@@ -49,6 +49,7 @@ complete -c unmap -n '__unmap_program "edge"' -l carriers -x -a 'auto own shared
 complete -c unmap -n '__unmap_program "edge"' -l ports -x -d 'port range of own carriers; nobody else may use it'
 complete -c unmap -n '__unmap_program "edge"' -l hub -x -d 'where the hub is, instead of what the bundle says'
 complete -c unmap -n '__unmap_program "edge"' -l no-bpf -d 'capture and send by routing rules instead of BPF'
+complete -c unmap -n '__unmap_program "edge"' -l no-fast -d 'translate every packet here, none in the kernel'
 complete -c unmap -n '__unmap_program "edge"' -l status -x -d 'name in `unmap status`, instead of the bundle\'s'
 complete -c unmap -n '__unmap_program "edge"' -l log -x -a 'error warn info debug' -d 'how much to log: error, warn, info or debug'
 complete -c unmap -n '__unmap_program "hub"' -F
@@ -56,6 +57,7 @@ complete -c unmap -n '__unmap_program "hub"' -l listen -x -d 'listen here, TCP a
 complete -c unmap -n '__unmap_program "hub"' -l carriers -x -a 'auto own shared relay' -d 'what may carry packets: auto, own, shared or relay'
 complete -c unmap -n '__unmap_program "hub"' -l ports -x -d 'port range of own carriers; nobody else may use it'
 complete -c unmap -n '__unmap_program "hub"' -l no-bpf -d 'capture and send by routing rules instead of BPF'
+complete -c unmap -n '__unmap_program "hub"' -l no-fast -d 'translate every packet here, none in the kernel'
 complete -c unmap -n '__unmap_program "hub"' -l bench -x -a 'no 100 1000' -d 'most Mbit/s that an edge\'s `unmap bench` may ask for'
 complete -c unmap -n '__unmap_program "hub"' -l status -x -d 'name in `unmap status`, instead of the bundle\'s'
 complete -c unmap -n '__unmap_program "hub"' -l log -x -a 'error warn info debug' -d 'how much to log: error, warn, info or debug'
