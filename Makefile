@@ -5,6 +5,8 @@
 #   make              ./unmap (installs the few build packages if missing)
 #   make check        everything that can be tested in 12 minutes
 #   make demo         a CGNAT in namespaces and unmap through it (KEEP=1: stay)
+#   make bench        beside plain forwarding and other programs, 20 minutes;
+#                     bench-short: 2 minutes. ARGS: see tests/bench/bench.sh
 #
 # All products go to $(B); another B keeps the tree untouched, ./unmap included.
 
@@ -13,6 +15,7 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 KEEP    ?=
 T       ?=
+ARGS    ?=
 
 BIN     := $(if $(filter build,$(B)),unmap,$(B)/unmap)
 
@@ -64,8 +67,8 @@ PKG_TEST  := check pkg-config clang cppcheck shellcheck file zsh fish \
 
 Q := $(if $(V),,@)
 
-.PHONY: all deps deps-build check check-all lint gates unit demo completions \
-	fast-prog install clean FORCE
+.PHONY: all deps deps-build deps-bench check check-all lint gates unit demo \
+	bench bench-short completions fast-prog install clean FORCE
 .DELETE_ON_ERROR:
 
 all: $(BIN)
@@ -77,6 +80,12 @@ deps:
 
 deps-build:
 	@PKGS='$(PKG_BUILD)' tests/deps.sh
+
+# A peer that cannot be installed is left out by the benchmark, which says so.
+deps-bench:
+	@PKGS='$(PKG_BUILD) $(shell cat tests/lab/packages)' tests/deps.sh
+	@for p in $(shell cat tests/bench/packages); do \
+		PKGS=$$p tests/deps.sh || echo "without $$p" >&2; done
 
 # ---- the binary -------------------------------------------------------------
 
@@ -170,6 +179,16 @@ check-all: deps
 demo: deps
 	@$(MAKE) --no-print-directory all
 	@UNMAP=$(abspath $(BIN)) KEEP=$(KEEP) tests/lab/demo.sh
+
+$(B)/bench-load: tests/bench/load.c tests/bench/cost.c tests/bench/cost.h Makefile
+	@mkdir -p $(@D)
+	@echo "CC $<"
+	$(Q)$(HOST_CC) -I. -D_GNU_SOURCE $(WARN) -O2 -pthread -o $@ $(filter %.c,$^)
+
+bench bench-short: deps-bench
+	@$(MAKE) --no-print-directory all $(B)/bench-load
+	@UNMAP=$(abspath $(BIN)) LOAD=$(abspath $(B)/bench-load) \
+		tests/bench/bench.sh $(patsubst bench-%,%,$(filter-out bench,$@)) out=$(B)/bench $(ARGS)
 
 # ---- files for people -------------------------------------------------------
 
