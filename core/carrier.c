@@ -573,6 +573,10 @@ static uint32_t open_session(struct engine *e, struct link *l,
 	    (m->proto != PROTO_TCP && m->proto != PROTO_UDP))
 		return NONE;
 	n = session_find(e, &t);
+	if (n != NONE && m->kind == OPEN_FIRST &&
+	    e->session[n].link == link_index(e, l) &&
+	    session_renewed(e, n, m->s - 1, UP, now))
+		n = NONE;
 	if (n == NONE)
 		n = session_add(e, &t, link_index(e, l), m->initiator ?
 				BY_PEER : BY_HOST, now);

@@ -54,6 +54,21 @@ static bool is_icmp6_error(const struct pkt *p)
 	return p->l4 == PROTO_ICMP6 && icmp6_is_error(p->icmp_type);
 }
 
+/* The session that a packet travelling in @d belongs to. A SYN may begin
+ * another connection with the ports of one that is over: then there is none
+ * yet, and the rules for a new one hold.
+ */
+static uint32_t session_of(struct engine *e, const struct pkt *p, enum dir d)
+{
+	struct tuple t = tuple_of(p, d);
+	uint32_t n = session_find(e, &t);
+
+	if (n != NONE && p->l4 == PROTO_TCP && tcp_is_syn(p) &&
+	    session_renewed(e, n, p->seq, d, e->now))
+		return NONE;
+	return n;
+}
+
 /* May the peer open a session with this packet? */
 static bool inbound_allowed(const struct engine *e, const struct link *l,
 			    const struct pkt *p)
@@ -216,7 +231,6 @@ void engine_inner(struct engine *e, struct frame *f, msec now)
 {
 	enum drop why = DROP_NONE;
 	struct link *l;
-	struct tuple t;
 	struct pkt p;
 	uint32_t n;
 	bool fits;
@@ -236,8 +250,7 @@ void engine_inner(struct engine *e, struct frame *f, msec now)
 		send_error(e, l, &p);
 		return;
 	}
-	t = tuple_of(&p, dir_sent(e));
-	n = session_find(e, &t);
+	n = session_of(e, &p, dir_sent(e));
 	if (n == NONE)
 		n = is_edge(e) ? open_outbound(e, l, &p, &why) :
 		    open_inbound(e, l, &p, &why);
@@ -319,8 +332,7 @@ static void deliver_error(struct engine *e, struct link *l, struct pkt *p)
 static uint32_t deliver_session(struct engine *e, struct link *l,
 				const struct pkt *p, enum drop *why)
 {
-	struct tuple t = tuple_of(p, dir_received(e));
-	uint32_t n = session_find(e, &t);
+	uint32_t n = session_of(e, p, dir_received(e));
 
 	if (n == NONE)
 		return is_edge(e) ? open_inbound(e, l, p, why) :

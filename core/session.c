@@ -299,15 +299,20 @@ static bool ends_by_reset(const struct session *s, const struct pkt *p,
 	       (uint32_t)(p->seq - to->ack + 1) <= 1u + to->win;
 }
 
-/* Is the tuple used again? The host's word is taken at any time. */
-static bool is_anew(const struct session *s, const struct pkt *p, enum dir d)
+/* The host's word is taken at any time, the peer's when all is over. */
+bool session_renewed(struct engine *e, uint32_t n, uint32_t isn, enum dir d,
+		     msec now)
 {
+	const struct session *s = &e->session[n];
 	const struct tcp_side *from = &s->side[d];
 
-	if ((p->flags & (TCP_SYN | TCP_ACK)) != TCP_SYN)
+	if (s->state != SESSION_CLOSING &&
+	    (d == DOWN || !(from->known & KNOWN_SYN) || from->isn == isn))
 		return false;
-	return s->state == SESSION_CLOSING ||
-	       (d == UP && (from->known & KNOWN_SYN) && from->isn != p->seq);
+	if (s->carrier != NONE)
+		carrier_leave(e, s->carrier, LEFT_CLOSED, true, now);
+	session_remove(e, n);
+	return true;
 }
 
 static bool track_tcp(struct engine *e, uint32_t n, const struct pkt *p,
@@ -317,16 +322,9 @@ static bool track_tcp(struct engine *e, uint32_t n, const struct pkt *p,
 	struct tcp_side *from = &s->side[d], *to = &s->side[!d];
 	bool repeats;
 
-	if (is_anew(s, p, d)) {
-		if (s->carrier != NONE)
-			carrier_leave(e, s->carrier, LEFT_CLOSED, true, now);
-		memset(s->side, 0, sizeof(s->side));
-		s->told_close = s->reset = false;
-		enter(e, n, SESSION_OPENING, now);
-	} else if ((p->flags & TCP_SYN) && (from->known & KNOWN_SYN) &&
-		   from->isn != p->seq) {
+	if ((p->flags & TCP_SYN) && (from->known & KNOWN_SYN) &&
+	    from->isn != p->seq)
 		return false; /* anybody can send that */
-	}
 	if (!tcp_fits(from, to, p))
 		return false;
 	if (p->flags & TCP_RST) {

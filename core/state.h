@@ -390,6 +390,11 @@ void session_remove_all(struct engine *e, uint32_t link);
  */
 bool session_track(struct engine *e, uint32_t n, const struct pkt *p,
 		   enum dir d, msec now);
+/** session_renewed() - A SYN with @isn in @d: is the tuple used for another
+ * connection? Then the former session is removed
+ */
+bool session_renewed(struct engine *e, uint32_t n, uint32_t isn, enum dir d,
+		     msec now);
 /** session_hop_ok() - Keep the agreed hop limit; may @p be delivered with it? */
 bool session_hop_ok(struct engine *e, uint32_t n, const struct pkt *p,
 		    msec now);

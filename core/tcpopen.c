@@ -329,7 +329,7 @@ static void hub_syn(struct engine *e, uint32_t n, struct pkt *p, msec now)
 		hub_make_synack(e, n, now);
 		return;
 	}
-	if (now - s->syn_at <= SYN_AGAIN_MS) {
+	if (now - s->syn_at <= SYN_AGAIN_MS || s->state == SESSION_CLOSING) {
 		carrier_swallow(e, c, DROP_SWALLOWED_SYN);
 		return;
 	}

@@ -45,6 +45,12 @@ START_TEST(tuple_used_again)
 	for (int i = 0; i < 4; i++) {
 		struct tcp *t = tcp_connect(s, 0, first, 40001, 80);
 
+		tcp_write(t, UP, 100);
+		tcp_write(t, DOWN, 100);
+		ck_assert(tcp_run(t, 10000));
+		ck_assert_uint_eq(t->end[first].connected - t->started, 60);
+		sim_run(s, 100);
+		ck_assert(on_own(s, t)); /* the SYN opened it */
 		tcp_write(t, UP, 20000);
 		tcp_write(t, DOWN, 20000);
 		ck_assert(tcp_run(t, 10000));
@@ -55,9 +61,40 @@ START_TEST(tuple_used_again)
 			tcp_finish(t, DOWN);
 			ck_assert(tcp_run(t, 5000));
 		}
-		sim_run(s, 1000);
+		sim_run(s, _i & 4 ? 200 : 1000);
 		tcp_forget(t);
 	}
+	sim_end(s);
+}
+END_TEST
+
+/* What the peer opens with the ports of a connection that is over is inbound:
+ * the policy decides.
+ */
+START_TEST(peer_uses_tuple_again)
+{
+	struct sim_conf c = all;
+	struct sim *s;
+	struct tcp *t;
+
+	c.inbound = _i & 1 ? "tcp/40001" : NULL;
+	s = sim_up(&c);
+	t = tcp_connect(s, 0, UP, 40001, 80);
+	tcp_write(t, UP, 100);
+	ck_assert(tcp_run(t, 5000));
+	if (_i & 2) {
+		tcp_abort(t, DOWN);
+	} else {
+		tcp_finish(t, UP);
+		tcp_finish(t, DOWN);
+		ck_assert(tcp_run(t, 5000));
+	}
+	sim_run(s, 500);
+	tcp_forget(t);
+	t = tcp_connect(s, 0, DOWN, 40001, 80);
+	tcp_write(t, DOWN, 100);
+	ck_assert(tcp_run(t, 5000) == (_i & 1));
+	ck_assert_int_eq(s->icmp_errors[UP] == 0, _i & 1);
 	sim_end(s);
 }
 END_TEST
@@ -308,7 +345,8 @@ int main(void)
 	TCase *tc = tcase_create("session");
 
 	tcase_add_loop_test(tc, fin_both_ways, 0, 4);
-	tcase_add_loop_test(tc, tuple_used_again, 0, 4);
+	tcase_add_loop_test(tc, tuple_used_again, 0, 8);
+	tcase_add_loop_test(tc, peer_uses_tuple_again, 0, 4);
 	tcase_add_test(tc, time_outs);
 	tcase_add_test(tc, forged_reset);
 	tcase_add_loop_test(tc, hop_limits, 0, 2);
