@@ -30,7 +30,7 @@ static void send_record(struct engine *e, struct link *l,
 		.host_port = s->host_port, .peer_port = s->peer_port,
 		.initiator = s->initiator,
 		.flags = s->state == SESSION_LIVE ? STATE_LIVE : 0,
-		.known = up->known & down->known,
+		.known = up->known & down->known & KNOWN_TOLD,
 		.mss_up = up->mss, .mss_down = down->mss,
 		.scale_up = up->scale, .scale_down = down->scale,
 		.next_up = up->end, .next_down = down->end,
@@ -77,8 +77,7 @@ static void merge(struct engine *e, struct session *s,
 {
 	struct tcp_side *up = &s->side[UP], *down = &s->side[DOWN];
 	bool theirs_later = now - s->seen > m->idle_ms;
-	uint8_t known = m->known & (KNOWN_SYN | KNOWN_SCALE | KNOWN_SACK |
-				    KNOWN_TS | KNOWN_ANY);
+	uint8_t known = m->known & KNOWN_TOLD;
 
 	if (m->proto == PROTO_TCP && (known & KNOWN_ANY)) {
 		if (!(up->known & KNOWN_SYN)) {

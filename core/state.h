@@ -50,7 +50,10 @@ enum opts_known {
 	KNOWN_SYN = 1, KNOWN_SCALE = 2, KNOWN_SACK = 4, KNOWN_TS = 8,
 	KNOWN_ANY = 16,		/* a packet of that side was seen */
 	KNOWN_FIN = 32,
-	KNOWN_ACK = 64		/* it has acknowledged something */
+	KNOWN_ACK = 64,		/* it has acknowledged something */
+	KNOWN_ECE = 128,	/* in its SYN (RFC 3168, 6.1.1) */
+	KNOWN_TOLD = KNOWN_SYN | KNOWN_SCALE | KNOWN_SACK | KNOWN_TS |
+		     KNOWN_ANY	/* what a record tells the other end */
 };
 
 /** struct tcp_side - what one end of a TCP session has sent so far
@@ -133,7 +136,6 @@ struct fast_seen {
  *	both are set before it is UP
  * @opened: edge: OPENED came. @latched: hub
  * @syn_open: hub: a SYN on it has not been answered yet
- * @made_synack: hub: the SYN/ACK on it was ours, so its ACK is too
  * @advance_due: data went on shared; the advance waits for the timer
  * @rtx: retransmissions in a row since anything came
  * @tried: of the current step of the handshake
@@ -145,7 +147,7 @@ struct fast_seen {
 struct carrier {
 	uint32_t link, session, name;
 	uint8_t state, kind, proto, tried, rtx, seen_altered;
-	bool opened, latched, syn_open, made_synack, advance_due, inbound;
+	bool opened, latched, syn_open, advance_due, inbound;
 	uint16_t eport, hport;
 	struct taddr4 local, remote;
 	uint32_t s, t, mark, rx_ack, rtx_seq;
@@ -669,8 +671,8 @@ void tcpopen_received(struct engine *e, uint32_t n, struct pkt *p, msec now);
 /** tcpopen_again() - In use: is @p of its handshake? Then it was answered */
 bool tcpopen_again(struct engine *e, uint32_t n, const struct pkt *p, msec now);
 void tcpopen_timer(struct engine *e, uint32_t n, msec now);
-/** tcpopen_is_ack() - Is it, or does it look like, the ACK by which the edge
- * opens in mid-stream?
+/** tcpopen_is_ack() - Is it, or does it look like, an ACK of the edge's own, to
+ * open in mid-stream or because it swallowed the SYN/ACK?
  */
 bool tcpopen_is_ack(const struct carrier *c, const struct pkt *p);
 

@@ -14,7 +14,9 @@
  *
  * The first SYN/ACK to arrive at the edge, on whichever carrier, is delivered.
  * If it came elsewhere the edge repeats the carrier's SYN; the hub then makes
- * the SYN/ACK of what it knows (made_synack), and the ACK to that one is ours.
+ * the SYN/ACK of what it knows, as it does when the host repeats its SYN after
+ * the SYN/ACK. The edge answers what it swallows by an ACK of its own, one below
+ * S: no segment of the host's takes the carrier there, so the hub knows it.
  *
  * MID: an inbound session, or one that lives already. S and T are the next
  * bytes each way in the edge's view; none of the handshake is delivered.
@@ -39,6 +41,17 @@
 enum { SYN_STEP_MS = 1000, MID_TRIES = 3, FIRST_TRIES = 8, ELSEWHERE_TRIES = 2,
 	COPY_MAX = 200 };
 
+/* A SYN/ACK that may reach the host: window and ECN are the peer's. */
+static void as_the_peer(const struct session *s, struct segment *seg)
+{
+	const struct tcp_side *down = &s->side[DOWN];
+
+	if (down->end == down->isn + 1) /* else it is scaled, and delivered */
+		seg->win = down->win;
+	if (down->known & KNOWN_ECE)
+		seg->flags |= TCP_ECE;
+}
+
 /* The handshake segments of carrier @n that this end may have to send. */
 static void send_handshake(struct engine *e, uint32_t n, uint8_t flags,
 			   msec now)
@@ -55,7 +68,9 @@ static void send_handshake(struct engine *e, uint32_t n, uint8_t flags,
 		o.ts_val = s->side[dir_sent(e)].ts;
 		o.ts_ecr = flags & TCP_ACK ? s->side[dir_received(e)].ts : 0;
 	}
-	seg.seq = flags & TCP_SYN ? mine - 1 : mine;
+	if (c->kind == OPEN_FIRST && flags == (TCP_SYN | TCP_ACK))
+		as_the_peer(s, &seg);
+	seg.seq = flags & TCP_SYN || c->kind == OPEN_FIRST ? mine - 1 : mine;
 	seg.ack = flags & TCP_ACK ? theirs : 0;
 	carrier_segment(e, c, &seg, now);
 }
@@ -134,7 +149,8 @@ static struct tcp_opts mid_opts(const struct session *s, enum dir d, bool fresh)
 {
 	const struct tcp_side *side = &s->side[d];
 	bool both_ts = s->side[UP].known & s->side[DOWN].known & KNOWN_TS;
-	struct tcp_opts o = { .mss = side->mss ? side->mss : 1440,
+	struct tcp_opts o = { .mss = side->mss || side->known & KNOWN_SYN ?
+		side->mss : 1440,
 		.has_scale = true, .scale = MID_SCALE, .sack_ok = true,
 		.has_ts = both_ts, .ts_val = side->ts };
 
@@ -200,12 +216,10 @@ static bool send_synack(struct engine *e, uint32_t n, struct pkt *p, msec now)
 	if (c->kind != OPEN_FIRST || !tcp_is_synack(p))
 		return false;
 	c->t = p->seq + 1;
-	c->opts[DOWN] = p->opts;
 	if (!c->latched || !c->syn_open)
 		return false;
 	c->syn_open = false;
-	if (c->state != CARRIER_SYNACK)
-		carrier_enter(e, n, CARRIER_SYNACK, now);
+	carrier_enter(e, n, CARRIER_SYNACK, now);
 	carrier_out(e, n, p, now);
 	return true;
 }
@@ -217,6 +231,13 @@ bool tcpopen_send(struct engine *e, uint32_t n, struct pkt *p, msec now)
 }
 
 /* -- at the edge --------------------------------------------------------- */
+
+/* Has the peer's SYN/ACK been seen at this end? */
+static bool peer_answered(const struct session *s)
+{
+	return (s->side[DOWN].known & KNOWN_SYN) &&
+	       (s->side[DOWN].known & KNOWN_ACK);
+}
 
 /* RFC 9293, 7323, 2018: does a SYN/ACK answer this SYN? */
 static bool synack_fits(const struct carrier *c, const struct pkt *p)
@@ -231,7 +252,7 @@ static void edge_first(struct engine *e, uint32_t n, struct pkt *p, msec now)
 {
 	struct carrier *c = &e->own[n];
 	const struct session *s = &e->session[c->session];
-	bool elsewhere = s->side[DOWN].known & KNOWN_SYN;
+	bool elsewhere = peer_answered(s);
 
 	if (!tcp_is_synack(p) || !synack_fits(c, p) ||
 	    (elsewhere && p->seq != s->side[DOWN].isn)) {
@@ -305,18 +326,25 @@ static void edge_received(struct engine *e, uint32_t n, struct pkt *p, msec now)
 
 /* -- at the hub ---------------------------------------------------------- */
 
+/* FIRST: the SYN/ACK once more, from what is known of the peer's. */
+static void know_synack(const struct session *s, struct carrier *c)
+{
+	c->t = s->side[DOWN].isn + 1;
+	c->opts[DOWN] = mid_opts(s, DOWN, true);
+}
+
 static void hub_make_synack(struct engine *e, uint32_t n, msec now)
 {
 	struct carrier *c = &e->own[n];
 
 	c->syn_open = false;
-	c->made_synack = true;
+	if (c->kind == OPEN_FIRST)
+		know_synack(&e->session[c->session], c);
 	send_handshake(e, n, TCP_SYN | TCP_ACK, now);
-	if (c->state != CARRIER_SYNACK)
-		carrier_enter(e, n, CARRIER_SYNACK, now);
+	carrier_enter(e, n, CARRIER_SYNACK, now);
 }
 
-/* Hub: a SYN on a carrier that is not in use yet. @is_new: it just latched. */
+/* Hub: a SYN on a carrier that is not in use yet. */
 static void hub_syn(struct engine *e, uint32_t n, struct pkt *p, msec now)
 {
 	struct carrier *c = &e->own[n];
@@ -324,7 +352,7 @@ static void hub_syn(struct engine *e, uint32_t n, struct pkt *p, msec now)
 
 	c->syn_open = true;
 	c->mark = c->s;
-	if (c->kind == OPEN_MID || (s->side[DOWN].known & KNOWN_SYN)) {
+	if (c->kind == OPEN_MID || peer_answered(s)) {
 		carrier_swallow(e, c, DROP_SWALLOWED_SYN);
 		hub_make_synack(e, n, now);
 		return;
@@ -341,16 +369,16 @@ static void hub_syn(struct engine *e, uint32_t n, struct pkt *p, msec now)
 static void hub_ack(struct engine *e, uint32_t n, struct pkt *p, msec now)
 {
 	struct carrier *c = &e->own[n];
-	bool exact = p->seq == c->s && p->ack == c->t && tcp_is_empty_ack(p);
+	bool is_ack = tcpopen_is_ack(c, p);
 
 	if (c->state != CARRIER_SYNACK || !(p->flags & TCP_ACK) ||
-	    (c->kind == OPEN_MID && !exact) || seq_after(c->t, p->ack)) {
+	    (c->kind == OPEN_MID && !is_ack) || seq_after(c->t, p->ack)) {
 		carrier_swallow(e, c, DROP_NOT_MINE);
 		return;
 	}
 	carrier_enter(e, n, CARRIER_UP, now);
 	c->rx_ack = p->ack;
-	if (c->made_synack && exact) {
+	if (is_ack) {
 		carrier_swallow(e, c, DROP_SWALLOWED_ACK);
 		owntcp_advance(e, n, true, now);
 		return;
@@ -370,8 +398,10 @@ void tcpopen_received(struct engine *e, uint32_t n, struct pkt *p, msec now)
 
 bool tcpopen_is_ack(const struct carrier *c, const struct pkt *p)
 {
-	return c->kind == OPEN_MID && p->seq == c->s && p->ack == c->t &&
-	       p->win == MID_WINDOW && tcp_is_empty_ack(p);
+	uint32_t at = c->kind == OPEN_MID ? c->s : c->s - 1;
+
+	return p->seq == at && p->ack == c->t && p->win == MID_WINDOW &&
+	       tcp_is_empty_ack(p);
 }
 
 bool tcpopen_again(struct engine *e, uint32_t n, const struct pkt *p, msec now)
@@ -458,18 +488,6 @@ static void learn(struct session *s, const struct carrier *c,
 			.known = (uint8_t)(KNOWN_ANY | (m->known & KNOWN_TS)) };
 }
 
-/* FIRST, and the peer answered this SYN before, beside any carrier. */
-static void know_synack(const struct engine *e, struct carrier *c)
-{
-	const struct session *s = &e->session[c->session];
-	const struct tcp_side *down = &s->side[DOWN];
-
-	if (!(down->known & KNOWN_SYN))
-		return;
-	c->t = down->isn + 1;
-	c->opts[DOWN] = mid_opts(s, DOWN, true);
-}
-
 static void deliver_copy(struct engine *e, struct link *l, struct span copy,
 			 msec now)
 {
@@ -503,8 +521,6 @@ void owntcp_opened(struct engine *e, uint32_t n, const struct msg_open *m,
 		deliver_copy(e, &e->link[link], m->packet, now);
 	if (carrier_named(e, link, name) != n)
 		return; /* the copy was a surprise and ended it */
-	if (m->kind == OPEN_FIRST)
-		know_synack(e, c);
 	for (int i = 0; i < SYN_RING; i++) {
 		struct syn *held = &e->syns[i];
 
@@ -528,7 +544,7 @@ static void edge_timer(struct engine *e, uint32_t n, msec now)
 {
 	struct carrier *c = &e->own[n];
 	const struct session *s = &e->session[c->session];
-	bool elsewhere = s->side[DOWN].known & KNOWN_SYN;
+	bool elsewhere = peer_answered(s);
 	uint8_t most = c->kind == OPEN_MID ? MID_TRIES :
 		       elsewhere ? ELSEWHERE_TRIES : FIRST_TRIES;
 

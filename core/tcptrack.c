@@ -48,6 +48,8 @@ static void note_syn(struct tcp_side *from, const struct pkt *p)
 		known |= KNOWN_TS;
 	if (p->flags & TCP_ACK)
 		known |= KNOWN_ACK;
+	if (p->flags & TCP_ECE)
+		known |= KNOWN_ECE;
 	*from = (struct tcp_side){
 		.isn = p->seq, .end = p->seq + p->seg_len,
 		.ack = p->flags & TCP_ACK ? p->ack : 0, .ts = p->opts.ts_val,

@@ -213,7 +213,8 @@ static void emit(struct tcp *t, enum dir d, const struct out_seg *o)
 {
 	struct end *e = &t->end[d];
 	bool syn = o->flags & TCP_SYN;
-	uint32_t win = syn || !t->scale ? 65535 : t->window >> SCALE, sack[2];
+	uint32_t win = syn ? t->syn_window : !t->scale ? 65535 :
+		       t->window >> SCALE, sack[2];
 	uint8_t packet[4096], l4[4096] = { 0 };
 	const struct addr6 *me = d == UP ? &t->host : &t->peer;
 	const struct addr6 *other = d == UP ? &t->peer : &t->host;
@@ -227,6 +228,8 @@ static void emit(struct tcp *t, enum dir d, const struct out_seg *o)
 	hdr = TCP_HDR + write_options(l4 + TCP_HDR, t, e, o->flags, sack);
 	l4[12] = (uint8_t)(hdr / 4 << 4);
 	l4[13] = o->flags;
+	if (syn && t->ecn) /* RFC 3168, 6.1.1 */
+		l4[13] |= o->flags & TCP_ACK ? TCP_ECE : TCP_ECE | TCP_CWR;
 	put16(l4 + 14, (uint16_t)(win > 65535 ? 65535 : win));
 	for (uint32_t i = 0; i < o->len; i++)
 		l4[hdr + i] = byte_at(o->seq - e->iss - 1 + i, d);
@@ -527,7 +530,8 @@ struct tcp *tcp_new(struct sim *s, uint32_t edge, uint16_t host_port,
 	*t = (struct tcp){ .sim = s, .used = true, .ts = true, .sack = true,
 		.scale = true, .edge = edge, .peer_edge = SIM_EDGES, .host = sim_host(edge),
 		.peer = sim_peer(), .host_port = host_port,
-		.peer_port = peer_port, .window = 64 * 1024 };
+		.peer_port = peer_port, .window = 64 * 1024,
+		.syn_window = 65535 };
 	for (int d = UP; d <= DOWN; d++) {
 		struct end *e = &t->end[d];
 

@@ -150,11 +150,12 @@ struct end {
 
 struct tcp {
 	struct sim *sim;
-	bool used, ts, sack, scale;
+	bool used, ts, sack, scale, ecn;
 	uint32_t edge, peer_edge;	/* peer_edge: SIM_EDGES: the Internet */
 	struct addr6 host, peer;
 	uint16_t host_port, peer_port;
 	uint32_t window;
+	uint16_t syn_window;		/* in SYN and SYN/ACK */
 	msec started;
 	struct end end[2];		/* [UP]: sends upwards: the host */
 };

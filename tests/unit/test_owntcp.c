@@ -213,6 +213,90 @@ START_TEST(mid_each_lost_once)
 }
 END_TEST
 
+/* The SYN/ACK is lost on the carrier: what the hub makes for the host's second
+ * SYN is the peer's in all that TCP sees, and the host's ACK to it arrives.
+ */
+struct two {
+	struct pkt p[2];
+	int count;
+};
+
+static bool lose_first_synack(struct sim *s, struct wire *w, void *arg)
+{
+	struct frame f = { .at = wire_at(w), .len = w->len };
+	struct two *two = arg;
+	struct pkt p;
+
+	(void)s;
+	if (w->kind != WIRE_OUTER_PACKET || pkt_parse4(&p, &f) ||
+	    !tcp_is_synack(&p) || two->count == 2)
+		return false;
+	two->p[two->count++] = p;
+	return two->count == 1;
+}
+
+START_TEST(synack_made_again)
+{
+	struct sim *s = sim_up(&strict);
+	struct tcp *t = tcp_new(s, 0, 40001, 80);
+	struct two two = { .count = 0 };
+	const struct pkt *p = two.p;
+
+	s->hook = lose_first_synack;
+	s->hook_arg = &two;
+	t->ts = _i & 1;
+	t->sack = _i & 2;
+	t->scale = _i & 4;
+	t->ecn = _i & 8;
+	t->syn_window = 5840;
+	tcp_begin(t, UP);
+	tcp_write(t, DOWN, 1000); /* nothing upwards but the ACK */
+	ck_assert(tcp_run(t, 5000));
+	ck_assert_int_eq(two.count, 2);
+	ck_assert_uint_eq(p[1].win, 5840);
+	ck_assert_uint_eq(p[1].flags, p[0].flags);
+	ck_assert_uint_eq(p[1].seq, p[0].seq);
+	ck_assert_uint_eq(p[1].ack, p[0].ack);
+	ck_assert_uint_eq(p[1].opts.mss, p[0].opts.mss);
+	ck_assert_uint_eq(p[1].opts.sack_ok, p[0].opts.sack_ok);
+	ck_assert_uint_eq(p[1].opts.has_scale, p[0].opts.has_scale);
+	ck_assert_uint_eq(p[1].opts.scale, p[0].opts.scale);
+	ck_assert_uint_eq(p[1].opts.ts_val, p[0].opts.ts_val);
+	ck_assert_uint_eq(p[1].opts.ts_ecr, p[0].opts.ts_ecr);
+	/* SYN again after 1 s, SYN/ACK, ACK: no third round */
+	ck_assert_uint_eq(t->end[DOWN].connected - t->started, 1070);
+	ck_assert(on_own(s, t));
+	sim_end(s);
+}
+END_TEST
+
+/* The first SYN is lost on the carrier: the SYN/ACK comes beside it. The ACK by
+ * which the edge opens the carrier then is not the host's: its window never
+ * reaches the peer.
+ */
+START_TEST(synack_beside)
+{
+	struct nth n = { .kind = WIRE_OUTER_PACKET, .dir = UP };
+	struct sim *s = sim_up(&strict);
+	struct tcp *t = tcp_new(s, 0, 40001, 80);
+
+	sim_hook(s, &n);
+	t->window = _i ? 65535 << 7 : 20000;
+	tcp_begin(t, UP);
+	tcp_write(t, DOWN, 1000);
+	ck_assert(tcp_run(t, 5000));
+	ck_assert_uint_eq(t->end[UP].connected - t->started, 60);
+	sim_run(s, 1500);
+	ck_assert(on_own(s, t));
+	tcp_write(t, UP, 1000);
+	tcp_write(t, DOWN, 1000);
+	ck_assert(tcp_run(t, 1000));
+	ck_assert_uint_eq(t->end[UP].repeated + t->end[DOWN].repeated, 0);
+	ck_assert_uint_le(t->end[DOWN].peer_win, t->window);
+	sim_end(s);
+}
+END_TEST
+
 START_TEST(lossy_path)
 {
 	struct sim_conf c = strict;
@@ -496,6 +580,8 @@ int main(void)
 	tcase_add_loop_test(tc, inbound_each_lost_once, 0, 12);
 	tcase_add_loop_test(tc, inbound_each_datagram_lost_once, 0, 12);
 	tcase_add_loop_test(tc, mid_each_lost_once, 0, 20);
+	tcase_add_loop_test(tc, synack_made_again, 0, 16);
+	tcase_add_loop_test(tc, synack_beside, 0, 2);
 	tcase_add_loop_test(tc, lossy_path, 0, 4);
 	tcase_add_loop_test(tc, range_closes, 0, 2);
 	tcase_add_loop_test(tc, nat_reboots, 0, 2);
