@@ -165,6 +165,10 @@ void owntcp_sent_shared(struct engine *e, uint32_t session, const struct pkt *p,
 	}
 	if (e->own[n].state != CARRIER_UP || !p->seg_len)
 		return;
+	if (carrier_is_idle(e, &e->own[n], now)) {
+		carrier_leave(e, n, LEFT_IDLE, true, now);
+		return;
+	}
 	if (now - e->own[n].advance_at >= gap) {
 		owntcp_advance(e, n, false, now);
 	} else if (!e->own[n].advance_due) {

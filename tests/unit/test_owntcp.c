@@ -521,6 +521,30 @@ START_TEST(idle_costs_nothing)
 }
 END_TEST
 
+/* Nor does an advance go there, after data that may not take the carrier. */
+START_TEST(idle_gets_no_advance)
+{
+	enum dir d = _i ? UP : DOWN;
+	struct sim *s = sim_up(&strict);
+	struct tcp *t = tcp_connect(s, 0, UP, 40001, 80);
+	uint64_t before;
+
+	tcp_write(t, UP, 1000);
+	ck_assert(tcp_run(t, 5000));
+	sim_run(s, 70 * 1000);
+	before = s->crossed[WIRE_OUTER_PACKET][UP] +
+		 s->crossed[WIRE_OUTER_PACKET][DOWN];
+	t->end[d].hop = 3; /* lower than agreed: explicit */
+	tcp_write(t, d, 1000);
+	ck_assert(tcp_run(t, 5000));
+	sim_run(s, 1000);
+	ck_assert_uint_eq(s->crossed[WIRE_OUTER_PACKET][UP] +
+			  s->crossed[WIRE_OUTER_PACKET][DOWN], before);
+	ck_assert(off_own(s, t));
+	sim_end(s);
+}
+END_TEST
+
 /* SYN lost beside the carrier too: a host's own retransmission is delivered */
 START_TEST(peer_answers_late)
 {
@@ -590,6 +614,7 @@ int main(void)
 	tcase_add_loop_test(tc, reset_ends_both, 0, 2);
 	tcase_add_loop_test(tc, reset_on_the_carrier, 0, 2);
 	tcase_add_loop_test(tc, idle_costs_nothing, 0, 2);
+	tcase_add_loop_test(tc, idle_gets_no_advance, 0, 2);
 	tcase_add_test(tc, peer_answers_late);
 	tcase_add_test(tc, short_flows_start_shared);
 	return run_case(suite, tc);
