@@ -14,11 +14,13 @@
  * punch and never delivered; a payload that looks so goes on shared.
  *
  * Idle: neither end sends where nothing came for the limit; so the end that
- * only receives punches after a third of it (answer_silence()).
+ * only receives punches after a third of it (answer_silence()). If that did not
+ * come either, the carrier is quiet: a trouble, and the edge re-homes at once.
  */
 #include "core/state.h"
 
-enum { STEP_MS = 250, TRIES = 5, FAST_LOOKS = 6 };
+enum { STEP_MS = 250, TRIES = 5, ANSWER_MS = 1000, ICMP_MOST = 2,
+	FAST_LOOKS = 6 };
 
 static struct span payload_of(const struct pkt *p)
 {
@@ -99,8 +101,10 @@ void ownudp_timer(struct engine *e, uint32_t n, msec now)
 			(is_edge(e) ? 1 : 2));
 }
 
-/* Does any datagram of this (super-)packet look like one of our punches? */
-static bool looks_like_punch(const struct link *l, const struct pkt *p)
+/* The datagram of this (super-)packet that is, or looks like, a punch for link
+ * number @number; empty if none does.
+ */
+static struct span find_punch(const struct pkt *p, uint32_t number)
 {
 	struct span all = payload_of(p);
 	size_t step = p->f->off.gso_type ? p->f->off.gso_size : all.len;
@@ -109,10 +113,21 @@ static bool looks_like_punch(const struct link *l, const struct pkt *p)
 		size_t left = all.len - at;
 		struct span one = { all.at + at, left < step ? left : step };
 
-		if (is_punch(one, l->peer_number))
-			return true;
+		if (is_punch(one, number))
+			return one;
 	}
-	return false;
+	return (struct span){ NULL, 0 };
+}
+
+/* Nothing came although we sent so late that the other end owed an answer (see
+ * answer_silence()), or ICMP says so: it is not idleness.
+ */
+static bool is_quiet(const struct engine *e, const struct carrier *c)
+{
+	msec third = e->link[c->link].idle_udp_ms / 3;
+
+	return c->rtx >= ICMP_MOST ||
+	       c->last_tx > c->last_rx + third + ANSWER_MS;
 }
 
 bool ownudp_send(struct engine *e, uint32_t session, struct pkt *p, msec now)
@@ -123,11 +138,15 @@ bool ownudp_send(struct engine *e, uint32_t session, struct pkt *p, msec now)
 	if (n == NONE || e->own[n].state != CARRIER_UP)
 		return false;
 	c = &e->own[n];
-	if (carrier_is_idle(e, c, now)) {
-		carrier_leave(e, n, LEFT_IDLE, true, now);
+	if (carrier_is_idle(e, c, now) || c->rtx >= ICMP_MOST) {
+		bool quiet = is_quiet(e, c);
+
+		if (quiet)
+			shared_ask(e, &e->link[c->link], now);
+		carrier_leave(e, n, quiet ? LEFT_QUIET : LEFT_IDLE, true, now);
 		return false;
 	}
-	if (looks_like_punch(&e->link[c->link], p))
+	if (find_punch(p, e->link[c->link].peer_number).len)
 		return false;
 	carrier_out(e, n, p, now);
 	return true;
@@ -139,6 +158,7 @@ static void punched(struct engine *e, uint32_t n, const struct punch *p,
 	struct carrier *c = &e->own[n];
 
 	c->last_rx = now;
+	c->rtx = 0;
 	if (c->state != CARRIER_UP && (!is_edge(e) || p->type == PUNCH_ANSWER))
 		carrier_enter(e, n, CARRIER_UP, now);
 	if (p->type == PUNCH_ASK)
@@ -149,12 +169,13 @@ void ownudp_received(struct engine *e, uint32_t n, struct pkt *p, msec now)
 {
 	struct carrier *c = &e->own[n];
 	struct link *l = &e->link[c->link];
+	struct span found = find_punch(p, l->my_number);
 	struct punch punch_in;
 	uint64_t counter;
 	enum drop bad;
 
-	if (is_punch(payload_of(p), l->my_number)) {
-		bad = punch_read(e, l, payload_of(p), c, &punch_in, &counter);
+	if (found.len) { /* were data joined to it, they are lost */
+		bad = punch_read(e, l, found, c, &punch_in, &counter);
 		if (bad)
 			end_packet(e, l, bad);
 		else
@@ -162,6 +183,7 @@ void ownudp_received(struct engine *e, uint32_t n, struct pkt *p, msec now)
 		return;
 	}
 	c->last_rx = now;
+	c->rtx = 0;
 	session_track(e, c->session, p, dir_received(e), now);
 	carrier_in(e, n, p, now);
 	answer_silence(e, n, now);

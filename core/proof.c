@@ -117,7 +117,7 @@ size_t punch_write(struct engine *e, struct link *l, struct writer *w,
 
 bool is_punch(struct span payload, uint32_t number)
 {
-	return payload.len >= WIRE_PUNCH &&
+	return payload.len >= WIRE_TAG &&
 	       get32(payload.at) ==
 	       ((uint32_t)TAG_PUNCH << TAG_KIND_SHIFT | number);
 }

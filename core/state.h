@@ -137,7 +137,7 @@ struct fast_seen {
  * @opened: edge: OPENED came. @latched: hub
  * @syn_open: hub: a SYN on it has not been answered yet
  * @advance_due: data went on shared; the advance waits for the timer
- * @rtx: retransmissions in a row since anything came
+ * @rtx: retransmissions (UDP: ICMPv4 errors) in a row since anything came
  * @tried: of the current step of the handshake
  * @past: by direction: the stream is ONE_GIB beyond @s or @t; nothing can lie
  *	below, and numbers may wrap
@@ -504,7 +504,7 @@ enum drop punch_read(struct engine *e, struct link *l, struct span in,
 		     uint64_t *counter);
 /** punch_carrier() - The carrier number in a punch, before it is believed */
 uint32_t punch_carrier(struct span in);
-/** is_punch() - Has it the form of a punch for link number @number? */
+/** is_punch() - Does it begin as a punch for link number @number does? */
 bool is_punch(struct span payload, uint32_t number);
 /** shared_ask() - Edge: punch now */
 void shared_ask(struct engine *e, struct link *l, msec now);

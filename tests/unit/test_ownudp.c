@@ -105,8 +105,9 @@ START_TEST(no_answer)
 END_TEST
 
 /* A payload that looks like a punch goes on shared, and arrives. */
-static void send_like_punch(struct sim *s, struct node *n, uint32_t number)
+static void send_like_punch(struct sim *s, struct node *n, uint16_t len4)
 {
+	uint32_t number = sim_link(n)->peer_number;
 	struct addr6 host = sim_host(0), peer = sim_peer();
 	bool up = n == &s->edge[0];
 	uint8_t packet[200], l4[UDP_HDR + 60] = { 0 };
@@ -114,10 +115,10 @@ static void send_like_punch(struct sim *s, struct node *n, uint32_t number)
 
 	put16(l4, up ? 5000 : 6000);
 	put16(l4 + 2, up ? 6000 : 5000);
-	put16(l4 + 4, sizeof(l4));
+	put16(l4 + 4, len4);
 	put32(l4 + UDP_HDR, (uint32_t)TAG_PUNCH << TAG_KIND_SHIFT | number);
 	len = packet_build(packet, up ? &host : &peer, up ? &peer : &host,
-			   PROTO_UDP, (struct span){ l4, sizeof(l4) });
+			   PROTO_UDP, (struct span){ l4, len4 });
 	sim_inner(s, n, (struct span){ packet, len });
 }
 
@@ -125,7 +126,8 @@ START_TEST(payload_like_punch)
 {
 	struct sim_conf c = { .seed = 5 };
 	struct sim *s = sim_up(&c);
-	struct node *n = _i ? &s->hub : &s->edge[0];
+	bool down = _i & 1;
+	struct node *n = down ? &s->hub : &s->edge[0];
 	uint64_t own;
 
 	for (int i = 0; i < BULK; i++) {
@@ -138,10 +140,10 @@ START_TEST(payload_like_punch)
 	sim_run(s, 500);
 	own = via_sent(n, VIA_OWN);
 	s->udp_got[UP] = s->udp_got[DOWN] = 0;
-	send_like_punch(s, n, sim_link(n)->peer_number);
+	send_like_punch(s, n, UDP_HDR + (_i & 2 ? WIRE_TAG : 60));
 	sim_run(s, 500);
 	ck_assert_uint_eq(via_sent(n, VIA_OWN), own);
-	ck_assert_uint_eq(s->udp_got[_i ? DOWN : UP], 1);
+	ck_assert_uint_eq(s->udp_got[down ? DOWN : UP], 1);
 	s->errors = 0;	/* its bytes are not the usual ones */
 	sim_end(s);
 }
@@ -231,6 +233,117 @@ START_TEST(one_way)
 }
 END_TEST
 
+/* The NAT forgets the mapping alone: that is trouble, not idleness, and the
+ * session gets another carrier without having to move 64 KiB again.
+ */
+static void forget_own(struct sim *s)
+{
+	for (int i = 0; i < NAT_FLOWS; i++)
+		if (s->nat[0].flow[i].remote.port >= SIM_LO)
+			s->nat[0].flow[i].used = false;
+}
+
+START_TEST(mapping_lost)
+{
+	struct sim_conf c = { .seed = 12, .nat.random = true };
+	struct sim *s = sim_up(&c);
+	uint32_t name;
+
+	echo(s, 2 * BULK, DATAGRAM);
+	name = udp_carrier(&s->edge[0])->name;
+	forget_own(s);
+	for (int i = 0; i < 40; i++) {
+		udp_send(s, 0, UP, 5000, ECHO_PORT, 100);
+		sim_run(s, 1000);
+	}
+	ck_assert_ptr_nonnull(udp_carrier(&s->edge[0]));
+	ck_assert_uint_ne(udp_carrier(&s->edge[0])->name, name);
+	ck_assert_ptr_nonnull(udp_carrier(&s->hub));
+	ck_assert_uint_eq(udp_carrier(&s->hub)->name,
+			  udp_carrier(&s->edge[0])->name);
+	s->udp_got[DOWN] = 0;
+	echo(s, 10, 100);
+	ck_assert_uint_eq(s->udp_got[DOWN], 10);
+	sim_end(s);
+}
+END_TEST
+
+/* Two ICMPv4 errors about the carrier with nothing between: the same. */
+static void unreachable(struct sim *s, const struct carrier *c)
+{
+	struct wire w = { .kind = WIRE_OUTER_PACKET, .dir = DOWN,
+		.proto = PROTO_ICMP, .len = IP4_HDR + 8 + 28 };
+	uint8_t *at = wire_at(&w), *icmp = at + IP4_HDR;
+
+	ip4_header(at, 0x0a000001, c->local.addr, PROTO_ICMP, 8 + 28, 0, 60);
+	icmp[0] = 3;
+	icmp[1] = 10;
+	ip4_header(icmp + 8, c->local.addr, c->remote.addr, PROTO_UDP, 100, 0,
+		   60);
+	put16(icmp + 8 + IP4_HDR, c->local.port);
+	put16(icmp + 8 + IP4_HDR + 2, c->remote.port);
+	put16(icmp + 2, (uint16_t)~csum_bytes(0, icmp, 36));
+	sim_arrive(s, &w);
+}
+
+START_TEST(icmp_about_it)
+{
+	struct sim_conf c = { .seed = 13 };
+	struct sim *s = sim_up(&c);
+	uint32_t name;
+
+	echo(s, 2 * BULK, DATAGRAM);
+	name = udp_carrier(&s->edge[0])->name;
+	unreachable(s, udp_carrier(&s->edge[0]));
+	echo(s, 1, 100);
+	ck_assert_uint_eq(udp_carrier(&s->edge[0])->name, name);
+	unreachable(s, udp_carrier(&s->edge[0]));
+	unreachable(s, udp_carrier(&s->edge[0]));
+	s->udp_got[DOWN] = 0;
+	echo(s, 10, 100);
+	ck_assert_uint_eq(s->udp_got[DOWN], 10);
+	ck_assert_ptr_nonnull(udp_carrier(&s->edge[0]));
+	ck_assert_uint_ne(udp_carrier(&s->edge[0])->name, name);
+	sim_end(s);
+}
+END_TEST
+
+/* A punch that GRO joined to data: answered, and never delivered. */
+START_TEST(punch_in_a_super_packet)
+{
+	struct sim_conf c = { .seed = 14 };
+	struct sim *s = sim_up(&c);
+	struct node *n = &s->hub;
+	struct carrier *own;
+	uint8_t bytes[FRAME_HEADROOM + 200], two[2 * WIRE_PUNCH] = { 0 };
+	struct frame f = { .at = bytes + FRAME_HEADROOM };
+	struct writer w = writer_of(f.at, 200);
+	struct tuple4 t;
+	uint64_t got, bad;
+
+	echo(s, 2 * BULK, DATAGRAM);
+	own = udp_carrier(n);
+	t = (struct tuple4){ own->remote.addr, own->local.addr,
+		own->remote.port, own->local.port, PROTO_UDP };
+	put32(two + WIRE_PUNCH, (uint32_t)TAG_PUNCH << TAG_KIND_SHIFT |
+	      sim_link(n)->my_number);
+	f.len = udp_build(&w, &t, (struct span){ two, sizeof(two) });
+	f.off = (struct offload){ .flags = OFFLOAD_NEEDS_CSUM,
+		.gso_type = OFFLOAD_GSO_UDP_L4, .gso_size = WIRE_PUNCH,
+		.hdr_len = IP4_HDR + UDP_HDR,
+		.csum_start = IP4_HDR, .csum_offset = 6 };
+	got = s->udp_got[UP];
+	bad = n->e->drops[DROP_MAC] + n->e->drops[DROP_REPLAY];
+	engine_outer(n->e, &f, s->now);
+	pump(n);
+	sim_run(s, 100);
+	ck_assert_uint_eq(s->udp_got[UP], got);
+	ck_assert_uint_eq(n->e->drops[DROP_MAC] + n->e->drops[DROP_REPLAY],
+			  bad + 1);
+	sim_end(s);
+}
+END_TEST
+
 START_TEST(udp_zero_checksum_outside)
 {
 	struct sim_conf c = { .seed = 9 };
@@ -284,11 +397,14 @@ int main(void)
 	tcase_add_test(tc, bulk_downwards);
 	tcase_add_loop_test(tc, each_lost_once, 0, 8);
 	tcase_add_test(tc, no_answer);
-	tcase_add_loop_test(tc, payload_like_punch, 0, 2);
+	tcase_add_loop_test(tc, payload_like_punch, 0, 4);
 	tcase_add_loop_test(tc, old_punches, 0, 3);
 	tcase_add_test(tc, idle);
 	tcase_add_loop_test(tc, one_way, 0, 2);
 	tcase_add_test(tc, udp_zero_checksum_outside);
 	tcase_add_test(tc, mapping_given_away);
+	tcase_add_test(tc, mapping_lost);
+	tcase_add_test(tc, icmp_about_it);
+	tcase_add_test(tc, punch_in_a_super_packet);
 	return run_case(suite, tc);
 }
