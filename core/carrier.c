@@ -33,7 +33,7 @@
 
 enum { RECENT_BUCKETS = 8, BUCKET_MS = CLOSED_COUNT_MS / RECENT_BUCKETS,
 	BUDGET_STEP_MS = 1000, ALIVE_MS = 2000,
-	OWN_FAILURES = 3, RETRY_MS = 1000, RETRY_MOST = 6 };
+	REFUSED_MS = 10 * 1000, OWN_FAILURES = 3, RETRY_MS = 1000, RETRY_MOST = 6 };
 
 /* -- finding ----------------------------------------------------------------- */
 
@@ -135,8 +135,8 @@ bool carrier_allowed(const struct engine *e, const struct link *l,
 	    (e->conf.carriers != CARRIERS_AUTO &&
 	     e->conf.carriers != CARRIERS_OWN))
 		return false;
-	if (proto == PROTO_TCP &&
-	    (l->own_tcp != NOTE_OWN_UP || now < l->own_off_until))
+	if (now < l->own_off_until ||
+	    (proto == PROTO_TCP && l->own_tcp != NOTE_OWN_UP))
 		return false;
 	if (proto == PROTO_UDP && !shared_works(e, l))
 		return false;
@@ -569,8 +569,7 @@ static uint32_t open_session(struct engine *e, struct link *l,
 
 	if (!prefix6_contains(&l->prefix, &m->host) ||
 	    !addr6_is_unicast(&m->host) || !addr6_is_unicast(&m->peer) ||
-	    prefix6_contains(&l->prefix, &m->peer) ||
-	    (m->proto != PROTO_TCP && m->proto != PROTO_UDP))
+	    prefix6_contains(&l->prefix, &m->peer))
 		return NONE;
 	n = session_find(e, &t);
 	if (n != NONE && m->kind == OPEN_FIRST &&
@@ -583,13 +582,21 @@ static uint32_t open_session(struct engine *e, struct link *l,
 	return n != NONE && e->session[n].link == link_index(e, l) ? n : NONE;
 }
 
+static bool open_sane(const struct engine *e, const struct msg_open *m)
+{
+	uint8_t proto = m->kind == OPEN_UDP ? PROTO_UDP : PROTO_TCP;
+
+	return m->kind < OPEN_KINDS &&
+	       (m->kind == OPEN_PROBE || m->proto == proto) &&
+	       m->hport >= e->conf.port_lo && m->hport <= e->conf.port_hi;
+}
+
 void carrier_message_open(struct engine *e, struct link *l,
 			  const struct msg_open *m, msec now)
 {
 	uint32_t session = NONE, n = NONE;
 
-	if (is_edge(e) || m->kind >= OPEN_KINDS ||
-	    m->hport < e->conf.port_lo || m->hport > e->conf.port_hi) {
+	if (is_edge(e) || !open_sane(e, m)) {
 		end_packet(e, l, DROP_BAD_MESSAGE);
 		return;
 	}
@@ -601,10 +608,14 @@ void carrier_message_open(struct engine *e, struct link *l,
 		n = carrier_announce(e, l, session, m, now);
 	if (session != NONE && m->hop)
 		e->session[session].hop_rx = m->hop;
+	if (session != NONE && m->kind != OPEN_FIRST)
+		session_alive(e, session, now);
 	tell_opened(e, l, m->carrier, n != NONE, session == NONE ? 0 :
 		    e->session[session].hop);
 	if (n != NONE && e->own[n].proto == PROTO_TCP)
 		owntcp_opened(e, n, m, now);
+	if (session != NONE && m->kind == OPEN_FIRST)
+		tcpopen_copy(e, l, m->packet, now); /* refused or not */
 }
 
 void carrier_message_opened(struct engine *e, struct link *l,
@@ -620,8 +631,10 @@ void carrier_message_opened(struct engine *e, struct link *l,
 	if (m->hop)
 		carrier_message_hops(e, l, &(struct msg_hops){ m->carrier,
 				     m->hop });
-	if (!m->ok)
-		carrier_leave(e, n, LEFT_FAILED, false, now);
+	if (!m->ok) { /* the hub has no place: no fault of the path */
+		l->own_off_until = now + REFUSED_MS;
+		carrier_leave(e, n, LEFT_BUDGET, false, now);
+	}
 }
 
 void carrier_message_left(struct engine *e, struct link *l,

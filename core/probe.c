@@ -67,7 +67,8 @@ void probe_left(struct engine *e, struct link *l, enum left why, msec now)
 	}
 	l->probing = false;
 	if (l->own_tcp != NOTE_OWN_UP)
-		link_due(e, l, TIMER_PROBE, now + STEP_MS);
+		link_due(e, l, TIMER_PROBE, now < l->own_off_until ?
+			 l->own_off_until : now + STEP_MS);
 }
 
 void probe_forget(struct engine *e, struct link *l, msec now)

@@ -654,7 +654,9 @@ bool tcpopen_first(struct engine *e, uint32_t session, struct pkt *p, msec now);
 void owntcp_start(struct engine *e, uint32_t session, msec now);
 /** owntcp_open() - Edge: OPEN for carrier @n; @copy: of the first SYN */
 void owntcp_open(struct engine *e, uint32_t n, struct span copy);
-/** owntcp_opened() - Hub: OPEN made carrier @n; deliver the copy, latch early */
+/** tcpopen_copy() - Hub: deliver OPEN's copy of the first SYN */
+void tcpopen_copy(struct engine *e, struct link *l, struct span copy, msec now);
+/** owntcp_opened() - Hub: OPEN made carrier @n; latch by a SYN that was early */
 void owntcp_opened(struct engine *e, uint32_t n, const struct msg_open *m,
 		   msec now);
 /** owntcp_syn() - Hub: a SYN to our range that fits no latched carrier */

@@ -488,23 +488,10 @@ static void learn(struct session *s, const struct carrier *c,
 			.known = (uint8_t)(KNOWN_ANY | (m->known & KNOWN_TS)) };
 }
 
-static void deliver_copy(struct engine *e, struct link *l, struct span copy,
-			 msec now)
-{
-	uint8_t *at = out_room(e, FRAME_HEADROOM + copy.len);
-	struct frame f = { .at = at + FRAME_HEADROOM, .len = copy.len };
-
-	if (!at)
-		return;
-	memcpy(f.at, copy.at, copy.len);
-	deliver(e, l, &f, VIA_RELAY, now);
-}
-
 void owntcp_opened(struct engine *e, uint32_t n, const struct msg_open *m,
 		   msec now)
 {
 	struct carrier *c = &e->own[n];
-	uint32_t name = c->name, link = c->link;
 	struct pkt syn = { .flags = TCP_SYN, .seq = m->s - 1 };
 
 	for (int d = UP; d <= DOWN; d++)
@@ -517,10 +504,6 @@ void owntcp_opened(struct engine *e, uint32_t n, const struct msg_open *m,
 			.ts_val = d == UP ? m->ts_up : m->ts_down };
 	if (c->session != NONE)
 		learn(&e->session[c->session], c, m);
-	if (m->kind == OPEN_FIRST && m->packet.len)
-		deliver_copy(e, &e->link[link], m->packet, now);
-	if (carrier_named(e, link, name) != n)
-		return; /* the copy was a surprise and ended it */
 	for (int i = 0; i < SYN_RING; i++) {
 		struct syn *held = &e->syns[i];
 
@@ -536,6 +519,18 @@ void owntcp_opened(struct engine *e, uint32_t n, const struct msg_open *m,
 		}
 		return;
 	}
+}
+
+void tcpopen_copy(struct engine *e, struct link *l, struct span copy, msec now)
+{
+	uint8_t *at = out_room(e, FRAME_HEADROOM + copy.len);
+	struct frame f = { .len = copy.len };
+
+	if (!at)
+		return;
+	f.at = at + FRAME_HEADROOM;
+	memcpy(f.at, copy.at, copy.len);
+	deliver(e, l, &f, VIA_RELAY, now);
 }
 
 /* -- timers -------------------------------------------------------------- */

@@ -305,6 +305,55 @@ START_TEST(own_full)
 }
 END_TEST
 
+/* The hub has no place for the carrier: the copy of the SYN in OPEN is not lost
+ * with it, and the path is not to blame.
+ */
+START_TEST(own_refused)
+{
+	struct sim_conf c = all;
+	struct sim *s = sim_new(&c);
+	struct tcp *t[6];
+
+	s->hub.conf.own = 1;
+	sim_start(s);
+	for (uint16_t i = 0; i < 6; i++) {
+		t[i] = tcp_connect(s, 0, UP, (uint16_t)(40000 + i),
+				   (uint16_t)(80 + i));
+		tcp_write(t[i], UP, 100);
+		ck_assert(tcp_run(t[i], 5000));
+		ck_assert_uint_eq(t[i]->end[UP].connected - t[i]->started, 60);
+		sim_run(s, 12 * 1000);
+		ck_assert(i ? off_own(s, t[i]) : on_own(s, t[i]));
+	}
+	ck_assert_int_eq(sim_link(&s->edge[0])->own_tcp, NOTE_OWN_UP);
+	tcp_finish(t[0], UP);
+	tcp_finish(t[0], DOWN);
+	ck_assert(tcp_run(t[0], 5000));
+	sim_run(s, 20 * 1000);
+	tcp_write(t[1], DOWN, 100000);
+	ck_assert(tcp_run(t[1], 5000));
+	ck_assert(on_own(s, t[1]));
+	sim_end(s);
+}
+END_TEST
+
+/* An OPEN that contradicts itself opens nothing. */
+START_TEST(open_contradicts)
+{
+	struct sim *s = sim_up(&all);
+	struct msg_open m = { .kind = _i ? OPEN_UDP : OPEN_MID, .carrier = 77,
+		.host = sim_host(0), .peer = sim_peer(), .host_port = 5,
+		.proto = _i ? PROTO_TCP : PROTO_UDP, .peer_port = 6,
+		.hport = SIM_LO, .eport = SIM_LO };
+
+	carrier_message_open(s->hub.e, sim_link(&s->hub), &m, s->now);
+	ck_assert_uint_eq(s->hub.e->drops[DROP_BAD_MESSAGE], 1);
+	ck_assert_uint_eq(sim_link(&s->hub)->own_active, 0);
+	ck_assert_uint_eq(engine_sessions(s->hub.e), 0);
+	sim_end(s);
+}
+END_TEST
+
 /* Budget spent (3.6): new sessions stay on shared, the kept quarter is kept. */
 START_TEST(budget_spent)
 {
@@ -354,6 +403,8 @@ int main(void)
 	tcase_add_test(tc, ping_traceroute);
 	tcase_add_test(tc, sessions_full);
 	tcase_add_loop_test(tc, own_full, 0, 2);
+	tcase_add_test(tc, own_refused);
+	tcase_add_loop_test(tc, open_contradicts, 0, 2);
 	tcase_add_test(tc, budget_spent);
 	tcase_add_test(tc, inbound_quarter);
 	return run_case(suite, tc);
