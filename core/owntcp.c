@@ -110,6 +110,23 @@ static bool may_take(const struct engine *e, struct carrier *c,
 		!seq_after(theirs, p->ack));
 }
 
+/* Only what may have gone on the carrier before can have been lost there. */
+void owntcp_repeated(const struct engine *e, struct carrier *c,
+		     const struct pkt *p)
+{
+	enum dir d = dir_sent(e);
+
+	if (c->state != CARRIER_UP || (p->flags & TCP_SYN) ||
+	    (!c->past[d] && seq_after(d == UP ? c->s : c->t, p->seq)))
+		return;
+	if (!c->rtx || c->rtx_seq != p->seq) {
+		c->rtx = c->rtx ? c->rtx : 1;
+		c->rtx_seq = p->seq;
+	} else if (c->rtx < UINT8_MAX) {
+		c->rtx++;
+	}
+}
+
 static bool send_up(struct engine *e, uint32_t n, struct pkt *p, msec now)
 {
 	struct carrier *c = &e->own[n];

@@ -438,8 +438,6 @@ bool tcp_fits(const struct tcp_side *from, const struct tcp_side *to,
 	      const struct pkt *p);
 /** tcp_track() - Note a segment. Return: it repeats data already sent */
 bool tcp_track(struct tcp_side *from, const struct pkt *p);
-/** owntcp_repeated() - Our side sent @seq again: note for Quiet (3.7) */
-void owntcp_repeated(struct carrier *c, uint32_t seq);
 /** tcp_both_fin() - Have both sides sent FIN and had it acknowledged? */
 bool tcp_both_fin(const struct session *s);
 
@@ -619,6 +617,9 @@ bool owntcp_send(struct engine *e, uint32_t session, struct pkt *p, msec now);
 /** owntcp_sent_shared() - A segment of the session went on shared */
 void owntcp_sent_shared(struct engine *e, uint32_t session,
 			const struct pkt *p, msec now);
+/** owntcp_repeated() - Our side sends @p again: note for Quiet (3.7) */
+void owntcp_repeated(const struct engine *e, struct carrier *c,
+		     const struct pkt *p);
 /** owntcp_reset() - The host or peer sent RST: copy for the carrier, and end */
 void owntcp_reset(struct engine *e, uint32_t session, msec now);
 void owntcp_received(struct engine *e, uint32_t n, struct pkt *p, msec now);

@@ -89,16 +89,6 @@ bool tcp_track(struct tcp_side *from, const struct pkt *p)
 	return repeats;
 }
 
-void owntcp_repeated(struct carrier *c, uint32_t seq)
-{
-	if (!c->rtx || c->rtx_seq != seq) {
-		c->rtx = c->rtx ? c->rtx : 1;
-		c->rtx_seq = seq;
-	} else if (c->rtx < UINT8_MAX) {
-		c->rtx++;
-	}
-}
-
 bool tcp_both_fin(const struct session *s)
 {
 	const struct tcp_side *up = &s->side[UP], *down = &s->side[DOWN];

@@ -242,12 +242,20 @@ static void emit(struct tcp *t, enum dir d, const struct out_seg *o)
 		  (struct span){ packet, len });
 }
 
+/* Above the round trip, as RFC 6298 would have found. */
+static msec rto_of(const struct sim *s)
+{
+	msec twice = 4 * (s->conf.delay + s->conf.far);
+
+	return twice > RTO_MS ? twice : RTO_MS;
+}
+
 static void timer(struct sim *s, void *arg);
 
 static void arm(struct tcp *t, enum dir d)
 {
 	struct end *e = &t->end[d];
-	msec rto = e->state == TCP_OPEN ? RTO_MS : SYN_RTO_MS;
+	msec rto = e->state == TCP_OPEN ? rto_of(t->sim) : SYN_RTO_MS;
 
 	for (int i = 0; i < e->backoff && rto < RTO_MOST_MS; i++)
 		rto *= 2;
@@ -356,7 +364,7 @@ static void take_ack(struct tcp *t, enum dir d, const struct pkt *p)
 		return;
 	e->una = p->ack;
 	e->dups = e->backoff = 0;
-	e->rto_at = t->sim->now + RTO_MS;
+	e->rto_at = t->sim->now + rto_of(t->sim);
 	if (seq_after(e->recover, e->una)) {
 		e->repeated++;
 		send_one(t, d, e->una);

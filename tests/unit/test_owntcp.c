@@ -550,14 +550,19 @@ START_TEST(peer_answers_late)
 {
 	struct sim *s;
 	struct sim_conf c = strict;
+	uint32_t name;
 	struct tcp *t;
 
 	c.far = 2500;
 	s = sim_up(&c);
 	t = tcp_connect(s, 0, UP, 40001, 80);
+	sim_run(s, 100);
+	name = s->edge[0].e->next_name;
 	tcp_write(t, UP, 5000);
 	ck_assert(tcp_run(t, 60 * 1000));
 	ck_assert(on_own(s, t));
+	/* the first: the peer's repeated SYN/ACKs say nothing about it */
+	ck_assert_uint_eq(s->edge[0].e->next_name, name);
 	sim_end(s);
 }
 END_TEST
