@@ -33,7 +33,8 @@
 
 enum { RECENT_BUCKETS = 8, BUCKET_MS = CLOSED_COUNT_MS / RECENT_BUCKETS,
 	BUDGET_STEP_MS = 1000, ALIVE_MS = 2000,
-	REFUSED_MS = 10 * 1000, OWN_FAILURES = 3, RETRY_MS = 1000, RETRY_MOST = 6 };
+	REFUSED_MS = 10 * 1000, OWN_FAILURES = 3, RETRY_MS = 1000, RETRY_MOST = 6,
+	WORKED_MS = 5000 };
 
 /* -- finding ----------------------------------------------------------------- */
 
@@ -375,9 +376,8 @@ void carrier_enter(struct engine *e, uint32_t n, enum carrier_state state,
 	if (state == CARRIER_UP) {
 		if (c->kind == OPEN_MID)
 			c->elsewhere_at = now;
+		c->up_at = now;
 		e->link[c->link].own_failures = 0;
-		if (c->session != NONE)
-			e->session[c->session].failures = 0;
 		wheel_clear(&e->wheel, timer_of_own(e, n));
 	} else {
 		wheel_set(&e->wheel, timer_of_own(e, n), now + SYNACK_WAIT_MS);
@@ -392,22 +392,32 @@ static void tell_left(struct engine *e, const struct carrier *c, enum left why)
 	out_message(e, &e->link[c->link], &m);
 }
 
-/* Edge: a session lost its carrier in trouble; when may it have another? */
-static void plan_rehome(struct engine *e, struct link *l, struct session *s,
+/* Edge: a session lost its carrier; when may it have another? In trouble at
+ * once, if that one had been in use (3.7). If it never was, or if the session's
+ * carriers fail one after the other, ever later: each costs the NAT a mapping.
+ */
+static void plan_rehome(struct engine *e, const struct carrier *c,
 			enum left why, msec now)
 {
+	struct session *s = &e->session[c->session];
+	struct link *l = &e->link[c->link];
+	bool failed = why == LEFT_FAILED ||
+		      (why == LEFT_RST && c->state != CARRIER_UP);
 	msec wait = 0;
 
 	s->moved = why == LEFT_IDLE || why == LEFT_BUDGET ? 0 : PROMOTE_BYTES;
-	if (why == LEFT_FAILED) {
-		if (s->failures < RETRY_MOST)
+	if (c->state == CARRIER_UP && c->last_rx - c->up_at >= WORKED_MS)
+		s->failures = 0;
+	if (failed || why == LEFT_RST || why == LEFT_QUIET) {
+		if (failed || s->failures)
+			wait = (msec)RETRY_MS << (s->failures + failed);
+		if (s->failures < RETRY_MOST - 1)
 			s->failures++;
-		wait = (msec)RETRY_MS << s->failures;
-		if (s->proto == PROTO_TCP &&
-		    ++l->own_failures >= OWN_FAILURES) {
-			l->own_failures = 0;
-			probe_forget(e, l, now);
-		}
+	}
+	if (failed && c->proto == PROTO_TCP &&
+	    ++l->own_failures >= OWN_FAILURES) {
+		l->own_failures = 0;
+		probe_forget(e, l, now);
 	}
 	s->retry_at = now + wait;
 }
@@ -434,7 +444,7 @@ void carrier_leave(struct engine *e, uint32_t n, enum left why, bool tell,
 	if (c->session != NONE) {
 		e->session[c->session].carrier = NONE;
 		if (is_edge(e))
-			plan_rehome(e, l, &e->session[c->session], why, now);
+			plan_rehome(e, c, why, now);
 	}
 	if (why != LEFT_NAT && why != LEFT_RST)
 		l->own_recent[now / BUCKET_MS % RECENT_BUCKETS]++;

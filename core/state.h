@@ -86,7 +86,8 @@ enum session_state { SESSION_FREE, SESSION_OPENING, SESSION_LIVE,
  * @seen: last packet in either direction
  * @via: what the last packet was sent on
  * @syn_at: hub: when the host's SYN was delivered last
- * @retry_at: edge: no new own carrier before that; @failures: in a row
+ * @retry_at: edge: no new own carrier before that; @failures: carriers that it
+ *	lost in trouble in a row
  * @told_close: CLOSE was sent or received
  */
 struct session {
@@ -156,7 +157,7 @@ struct carrier {
 	struct tcp_opts opts[2];
 	struct xlat_outer out;
 	struct xlat_inner in;
-	msec last_rx, last_tx, advance_at, elsewhere_at;
+	msec last_rx, last_tx, advance_at, elsewhere_at, up_at;
 	uint32_t slot;
 	uint8_t carried;
 	struct fast_seen fast_out, fast_in;

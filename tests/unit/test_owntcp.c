@@ -344,6 +344,87 @@ START_TEST(range_closes)
 }
 END_TEST
 
+/* A RST on the carrier, exact as it may be, is never delivered. */
+static void inject_reset(struct sim *s, struct tcp *t, enum dir d)
+{
+	struct node *to = d == UP ? &s->hub : &s->edge[0];
+	struct carrier *c = carrier_at(to, t);
+	struct wire w = { .kind = WIRE_OUTER_PACKET, .dir = d,
+		.proto = PROTO_TCP };
+	struct writer out = writer_of(wire_at(&w), 100);
+	struct tcp_seg seg = { .flags = TCP_RST, .t = { c->remote.addr,
+		c->local.addr, c->remote.port, c->local.port, PROTO_TCP },
+		.seq = t->end[d].nxt };
+
+	w.len = tcp_build(&out, &seg);
+	sim_arrive(s, &w);
+}
+
+/* Something in the path lets handshakes pass and no data, or resets them: the
+ * session goes on, and tries again ever more seldom.
+ */
+struct spoiler {
+	bool resets, on;
+	int opened;
+	struct wire back;
+};
+
+static void spoil_back(struct sim *s, void *arg)
+{
+	struct spoiler *sp = arg;
+
+	sim_arrive(s, &sp->back);
+}
+
+static bool spoil(struct sim *s, struct wire *w, void *arg)
+{
+	struct frame f = { .at = wire_at(w), .len = w->len };
+	struct spoiler *sp = arg;
+	struct writer out;
+	struct pkt p;
+
+	if (w->kind == WIRE_MESSAGE && wire_at(w)[2] == MSG_OPEN)
+		sp->opened++;
+	if (w->kind != WIRE_OUTER_PACKET || !sp->on)
+		return false;
+	if (!sp->resets)
+		return w->len > 300;
+	if (pkt_parse4(&p, &f) || !tcp_is_syn(&p))
+		return false;
+	sp->back = (struct wire){ .kind = WIRE_OUTER_PACKET, .dir = DOWN,
+		.proto = PROTO_TCP };
+	out = writer_of(wire_at(&sp->back), 100);
+	sp->back.len = tcp_build(&out, &(struct tcp_seg){
+		.t = { p.dst4, p.src4, p.dport, p.sport, PROTO_TCP },
+		.flags = TCP_RST | TCP_ACK, .ack = p.seq + 1 });
+	sim_at(s, 5, spoil_back, sp);
+	return true;
+}
+
+START_TEST(spoiled_path)
+{
+	struct spoiler sp = { .resets = _i & 1 };
+	struct sim *s = sim_up(&strict);
+	struct tcp *t = tcp_connect(s, 0, UP, 40001, 80);
+
+	s->hook = spoil;
+	s->hook_arg = &sp;
+	tcp_write(t, UP, 1000);
+	ck_assert(tcp_run(t, 5000));
+	sp.on = true;
+	if (sp.resets)
+		inject_reset(s, t, DOWN);
+	for (int i = 0; i < 120; i++) {
+		tcp_write(t, _i & 2 ? DOWN : UP, 20000);
+		sim_run(s, 1000);
+	}
+	ck_assert(tcp_run(t, 30 * 1000));
+	ck_assert_int_gt(sp.opened, 3);
+	ck_assert_int_lt(sp.opened, 14);
+	sim_end(s);
+}
+END_TEST
+
 START_TEST(nat_reboots)
 {
 	struct sim *s = sim_up(&strict);
@@ -453,22 +534,6 @@ START_TEST(reset_ends_both)
 	sim_end(s);
 }
 END_TEST
-
-/* A RST on the carrier, exact as it may be, is never delivered. */
-static void inject_reset(struct sim *s, struct tcp *t, enum dir d)
-{
-	struct node *to = d == UP ? &s->hub : &s->edge[0];
-	struct carrier *c = carrier_at(to, t);
-	struct wire w = { .kind = WIRE_OUTER_PACKET, .dir = d,
-		.proto = PROTO_TCP };
-	struct writer out = writer_of(wire_at(&w), 100);
-	struct tcp_seg seg = { .flags = TCP_RST, .t = { c->remote.addr,
-		c->local.addr, c->remote.port, c->local.port, PROTO_TCP },
-		.seq = t->end[d].nxt };
-
-	w.len = tcp_build(&out, &seg);
-	sim_arrive(s, &w);
-}
 
 START_TEST(reset_on_the_carrier)
 {
@@ -613,6 +678,7 @@ int main(void)
 	tcase_add_loop_test(tc, synack_beside, 0, 2);
 	tcase_add_loop_test(tc, lossy_path, 0, 4);
 	tcase_add_loop_test(tc, range_closes, 0, 2);
+	tcase_add_loop_test(tc, spoiled_path, 0, 4);
 	tcase_add_loop_test(tc, nat_reboots, 0, 2);
 	tcase_add_test(tc, mapping_given_away);
 	tcase_add_loop_test(tc, many_gigabytes, 0, 2);
