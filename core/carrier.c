@@ -22,17 +22,18 @@
  * if the carrier was lost in trouble (carrier_moved()).
  *
  * Budget (3.6): own_active counts the living; own_recent[] those that ended in
- * the last 240 s, in 30 s buckets, unless the NAT lost them itself. Above three
- * quarters the longest idle are closed ahead of need. If shared is lost while
- * own carriers live, the NAT evicts by quota: the budget halves, and grows
- * again by a sixteenth per bucket.
+ * the last 240 s, in 30 s buckets, unless the NAT lost them itself; inbound ones
+ * are counted once more. From half of the budget on, the longest idle are
+ * closed ahead of need (shed()). If shared or control is lost
+ * while own carriers live, the NAT evicts by quota: the budget halves, and
+ * grows again by a sixteenth per bucket.
  *
  * What own TCP and own UDP do differently is in tcpopen.c, owntcp.c, ownudp.c.
  */
 #include "core/state.h"
 
-enum { RECENT_BUCKETS = 8, BUCKET_MS = CLOSED_COUNT_MS / RECENT_BUCKETS,
-	BUDGET_STEP_MS = 1000, ALIVE_MS = 2000,
+enum { BUCKET_MS = CLOSED_COUNT_MS / (RECENT_BUCKETS - 1),
+	BUDGET_STEP_MS = 1000, ALIVE_MS = 2000, EVICTED_MS = 3000,
 	REFUSED_MS = 10 * 1000, OWN_FAILURES = 3, RETRY_MS = 1000, RETRY_MOST = 6,
 	WORKED_MS = 5000 };
 
@@ -120,6 +121,32 @@ static uint32_t budget_spent(const struct link *l)
 	return spent;
 }
 
+static uint32_t inbound_spent(const struct link *l)
+{
+	uint32_t spent = l->own_inbound;
+
+	for (int i = 0; i < RECENT_BUCKETS; i++)
+		spent += l->own_recent_in[i];
+	return spent;
+}
+
+/* What time does to the budget: a new bucket for each BUCKET_MS. */
+static void budget_age(const struct engine *e, struct link *l, msec now)
+{
+	msec bucket = now / BUCKET_MS;
+
+	if (bucket - l->own_bucket > RECENT_BUCKETS)
+		l->own_bucket = bucket - RECENT_BUCKETS;
+	while (l->own_bucket < bucket) {
+		l->own_bucket++;
+		l->own_recent[l->own_bucket % RECENT_BUCKETS] = 0;
+		l->own_recent_in[l->own_bucket % RECENT_BUCKETS] = 0;
+		l->budget += l->budget / 16 + 1;
+		if (l->budget > e->conf.budget)
+			l->budget = e->conf.budget;
+	}
+}
+
 /* A used place or an untouched one. */
 static bool has_place(const struct engine *e)
 {
@@ -144,7 +171,13 @@ bool carrier_allowed(const struct engine *e, const struct link *l,
 	if (path_size(l) && path_size(l) + 8 < MIN_INNER)
 		return false;	/* design 4: explicit pieces and relay only */
 	return budget_spent(l) + kept < l->budget &&
-	       (!inbound || l->own_inbound < l->budget / 4);
+	       (!inbound || inbound_spent(l) < l->budget / 4);
+}
+
+/* Living carriers in use, of whatever age. */
+static bool is_up(const struct engine *e, const struct link *l, uint32_t n)
+{
+	return e->own[n].state == CARRIER_UP && &e->link[e->own[n].link] == l;
 }
 
 /* The carrier that nothing came on for longest. */
@@ -153,34 +186,46 @@ static uint32_t longest_idle(struct engine *e, const struct link *l)
 	uint32_t longest = NONE;
 
 	for (uint32_t n = 0; n < e->top_own; n++) {
-		const struct carrier *c = &e->own[n];
-
 		fast_pull(e, n);
-		if (c->state == CARRIER_UP && &e->link[c->link] == l &&
-		    (longest == NONE || c->last_rx < e->own[longest].last_rx))
+		if (is_up(e, l, n) && (longest == NONE || e->own[n].last_rx <
+				       e->own[longest].last_rx))
 			longest = n;
 	}
 	return longest;
 }
 
-/* Once a second: age the closed ones, close ahead of need, grow again. */
+/* Close carriers ahead of need, the longest idle first: from half of the budget
+ * on those that may not be used any more in any case (3.3), others if more than
+ * three quarters live; at most budget / 240 a second.
+ */
+static void shed(struct engine *e, struct link *l, msec now)
+{
+	uint32_t most = l->budget - l->budget / 4, n;
+	msec step = CLOSED_COUNT_MS / l->budget;
+	const struct carrier *c;
+
+	if (budget_spent(l) < l->budget / 2 ||
+	    now - l->shed_at > BUDGET_STEP_MS + step)
+		l->shed_at = now;
+	while (l->shed_at + step <= now) {
+		n = longest_idle(e, l);
+		if (n == NONE)
+			return;
+		c = &e->own[n];
+		if (!carrier_is_idle(e, c, now) &&
+		    (l->own_active <= most || now - c->last_rx < ALIVE_MS))
+			return;
+		carrier_leave(e, n, LEFT_BUDGET, true, now);
+		l->shed_at += step;
+	}
+}
+
 void budget_timer(struct engine *e, struct link *l, msec now)
 {
-	uint32_t most = l->budget / (CLOSED_COUNT_MS / 1000) + 1, n;
-
 	link_due(e, l, TIMER_BUDGET, now + BUDGET_STEP_MS);
-	if (l->own_bucket != now / BUCKET_MS) {
-		l->own_bucket = now / BUCKET_MS;
-		l->own_recent[l->own_bucket % RECENT_BUCKETS] = 0;
-		if (l->budget < e->conf.budget)
-			l->budget += l->budget / 16 + 1;
-		if (l->budget > e->conf.budget)
-			l->budget = e->conf.budget;
-	}
-	if (!is_edge(e) || l->own_active <= l->budget - l->budget / 4)
-		return;
-	while (most-- && (n = longest_idle(e, l)) != NONE)
-		carrier_leave(e, n, LEFT_BUDGET, true, now);
+	budget_age(e, l, now);
+	if (is_edge(e))
+		shed(e, l, now);
 }
 
 void budget_evicted(struct engine *e, struct link *l, msec now)
@@ -189,15 +234,19 @@ void budget_evicted(struct engine *e, struct link *l, msec now)
 
 	for (n = 0; n < e->top_own; n++) {
 		fast_pull(e, n);
-		if (e->own[n].state == CARRIER_UP &&
-		    &e->link[e->own[n].link] == l &&
-		    now - e->own[n].last_rx < ALIVE_MS)
+		if (is_up(e, l, n) && now - e->own[n].last_rx < ALIVE_MS)
 			break;
 	}
 	if (n == e->top_own)
 		return;
 	l->budget = l->budget / 2 < BUDGET_LEAST ? BUDGET_LEAST :
 		    l->budget / 2;
+}
+
+void budget_control_lost(struct engine *e, struct link *l, msec now)
+{
+	if (is_edge(e) && now - l->own_rx < ALIVE_MS)
+		link_due(e, l, TIMER_EVICTED, now + EVICTED_MS);
 }
 
 /* -- opening --------------------------------------------------------------------- */
@@ -446,8 +495,11 @@ void carrier_leave(struct engine *e, uint32_t n, enum left why, bool tell,
 		if (is_edge(e))
 			plan_rehome(e, c, why, now);
 	}
-	if (why != LEFT_NAT && why != LEFT_RST)
-		l->own_recent[now / BUCKET_MS % RECENT_BUCKETS]++;
+	budget_age(e, l, now);
+	if (why != LEFT_NAT && why != LEFT_RST) {
+		l->own_recent[l->own_bucket % RECENT_BUCKETS]++;
+		l->own_recent_in[l->own_bucket % RECENT_BUCKETS] += c->inbound;
+	}
 	l->own_active--;
 	l->own_inbound -= is_edge(e) && c->inbound;
 	c->state = CARRIER_FREE;

@@ -394,6 +394,7 @@ void engine_conn_closed(struct engine *e, uint32_t conn, msec now)
 		return;
 	l->control = NONE;
 	out_note(e, l, NOTE_LINK_DOWN);
+	budget_control_lost(e, l, now);
 	if (!is_edge(e))
 		link_due(e, l, TIMER_GONE, now + (l->revoked ? 0 : GONE_MS));
 }
@@ -576,6 +577,7 @@ void link_timer(struct engine *e, uint32_t n, msec now)
 		[TIMER_BUDGET] = budget_timer, [TIMER_SETTLE] = resync_timer,
 		[TIMER_GONE] = gone_timer, [TIMER_FRESH] = fresh_timer,
 		[TIMER_SILENT] = silent_timer,
+		[TIMER_EVICTED] = budget_evicted,
 	};
 	struct link *l = &e->link[n];
 	msec first = NEVER;

@@ -34,6 +34,7 @@ enum {
 	IDLE_UDP_S = 20, IDLE_TCP_S = 60,	/* 3.3 */
 	CLOSED_COUNT_MS = 240 * 1000,	/* 3.6: NATs remember that long */
 	BUDGET_LEAST = 16,		/* 3.6 */
+	RECENT_BUCKETS = 9,		/* of 30 s: never less than 240 s */
 	HOP_SETTLE_MS = 1000,		/* 4 */
 	SETTLE_MS = 30 * 1000,		/* 3.7: unknown inbound after start */
 	CONTEXT_REST_MS = 240 * 1000,	/* 3.2 */
@@ -188,7 +189,8 @@ struct keys {
 };
 
 enum timer { TIMER_PING, TIMER_PUNCH, TIMER_SIZE, TIMER_PROBE, TIMER_BUDGET,
-	TIMER_SETTLE, TIMER_GONE, TIMER_FRESH, TIMER_SILENT, TIMER_COUNT };
+	TIMER_SETTLE, TIMER_GONE, TIMER_FRESH, TIMER_SILENT, TIMER_EVICTED,
+	TIMER_COUNT };
 
 /** struct link - everything between one edge and its hub */
 struct link {
@@ -226,8 +228,9 @@ struct link {
 	/* own carriers */
 	uint8_t own_tcp;		/* enum note: NOTE_COUNT unknown yet */
 	uint8_t own_failures;
-	uint32_t own_active, own_recent[8], own_inbound, budget;
-	msec own_bucket;
+	uint32_t own_active, own_recent[RECENT_BUCKETS], budget;
+	uint32_t own_inbound, own_recent_in[RECENT_BUCKETS];
+	msec own_bucket, shed_at;
 	uint16_t next_eport, next_hport;
 	msec probe_wait, own_off_until;
 	bool probing;
@@ -606,10 +609,13 @@ static inline void carrier_swallow(struct engine *e, const struct carrier *c,
 void carrier_out(struct engine *e, uint32_t n, struct pkt *p, msec now);
 /** carrier_in() - Hand @p, which came on it, inside, in place */
 void carrier_in(struct engine *e, uint32_t n, struct pkt *p, msec now);
+/** budget_timer() - Once a second: age the closed ones, close ahead of need */
 void budget_timer(struct engine *e, struct link *l, msec now);
 /** budget_evicted() - Shared was lost: a quota of the NAT, if own carriers live
  */
 void budget_evicted(struct engine *e, struct link *l, msec now);
+/** budget_control_lost() - Control was: the same, if they live on after that */
+void budget_control_lost(struct engine *e, struct link *l, msec now);
 
 /* -- owntcp.c -------------------------------------------------------------- */
 

@@ -388,6 +388,94 @@ START_TEST(inbound_quarter)
 }
 END_TEST
 
+/* Inbound connections that come and go do not eat the budget: those closed in
+ * the last 240 s count in their quarter.
+ */
+START_TEST(inbound_quarter_of_closed)
+{
+	struct sim_conf c = all;
+	struct sim *s;
+	struct tcp *t;
+
+	c.budget = 32;
+	s = sim_up(&c);
+	for (uint16_t i = 0; i < 40; i++) {
+		t = tcp_connect(s, 0, DOWN, (uint16_t)(40000 + i), 80);
+		tcp_write(t, UP, 20000);
+		ck_assert(tcp_run(t, 5000));
+		tcp_finish(t, UP);
+		tcp_finish(t, DOWN);
+		ck_assert(tcp_run(t, 5000));
+		sim_run(s, 2000);
+		tcp_forget(t);
+	}
+	t = tcp_connect(s, 0, UP, 41000, 90);
+	tcp_write(t, UP, 100);
+	ck_assert(tcp_run(t, 5000));
+	ck_assert(on_own(s, t));
+	sim_end(s);
+}
+END_TEST
+
+/* Sessions that live on without a word give their carriers back. */
+START_TEST(idle_make_room)
+{
+	struct sim_conf c = all;
+	struct sim *s;
+	struct tcp *t[40];
+
+	c.budget = 32;
+	s = sim_up(&c);
+	for (int round = 0; round < 2; round++) {
+		for (uint16_t i = 0; i < 20; i++) {
+			uint16_t port = (uint16_t)(40000 + 20 * round + i);
+
+			t[20 * round + i] = tcp_connect(s, 0, UP, port, port);
+			tcp_write(t[20 * round + i], UP, 100);
+			ck_assert(tcp_run(t[20 * round + i], 5000));
+		}
+		for (int i = 0; i < 20; i++)
+			ck_assert(on_own(s, t[20 * round + i]));
+		/* the oldest are closed, one in 7.5 s, and counted 240 s */
+		sim_run(s, 20 * 1000);
+		ck_assert_uint_ge(sim_link(&s->edge[0])->own_active, 20);
+		sim_run(s, 600 * 1000);
+	}
+	for (int i = 0; i < 40; i++) {
+		tcp_write(t[i], DOWN, 1000);
+		ck_assert(tcp_run(t[i], 5000));
+		ck_assert_uint_eq(t[i]->end[DOWN].repeated, 0);
+	}
+	sim_end(s);
+}
+END_TEST
+
+/* Control is lost while own carriers live: a NAT that evicts by quota. Not so if
+ * the hub died.
+ */
+START_TEST(control_evicted)
+{
+	struct sim *s = sim_up(&all);
+	struct link *l = sim_link(&s->edge[0]);
+	struct tcp *t = tcp_connect(s, 0, UP, 40001, 80);
+
+	for (int i = 0; i < 100; i++) {
+		tcp_write(t, UP, 20000);
+		sim_run(s, 100);
+		if (i == 30 && _i)
+			sim_restart(s, &s->hub);
+		else if (i == 30)
+			sim_control(s, 0, false);
+		else if (i == 35)
+			sim_control(s, 0, true);
+	}
+	ck_assert_uint_eq(l->budget, _i ? 512 : 256);
+	sim_run(s, 3600 * 1000); /* and grows again */
+	ck_assert_uint_eq(l->budget, 512);
+	sim_end(s);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("session");
@@ -407,5 +495,8 @@ int main(void)
 	tcase_add_loop_test(tc, open_contradicts, 0, 2);
 	tcase_add_test(tc, budget_spent);
 	tcase_add_test(tc, inbound_quarter);
+	tcase_add_test(tc, inbound_quarter_of_closed);
+	tcase_add_test(tc, idle_make_room);
+	tcase_add_loop_test(tc, control_evicted, 0, 2);
 	return run_case(suite, tc);
 }
