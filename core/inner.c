@@ -264,8 +264,6 @@ void engine_inner(struct engine *e, struct frame *f, msec now)
 	if (e->session[n].carrier != NONE)
 		fast_pull(e, e->session[n].carrier);
 	fits = session_track(e, n, &p, dir_sent(e), now);
-	if (p.l4 == PROTO_TCP && (p.flags & TCP_RST))
-		owntcp_reset(e, n, now);
 	send_session(e, l, n, &p, fits);
 }
 

@@ -195,14 +195,6 @@ void owntcp_sent_shared(struct engine *e, uint32_t session, const struct pkt *p,
 	}
 }
 
-void owntcp_reset(struct engine *e, uint32_t session, msec now)
-{
-	const struct session *s = &e->session[session];
-
-	if (s->reset && s->carrier != NONE)
-		carrier_leave(e, s->carrier, LEFT_CLOSED, false, now);
-}
-
 /* -- receiving ----------------------------------------------------------- */
 
 void owntcp_segment(struct engine *e, uint32_t n, struct pkt *p, msec now)

@@ -267,6 +267,8 @@ void session_closed(struct engine *e, uint32_t n, bool tell, msec now)
 		.reason = s->reset } };
 
 	enter(e, n, SESSION_CLOSING, now);
+	if (s->reset && s->carrier != NONE) /* the RST's copy frees the mapping */
+		carrier_leave(e, s->carrier, LEFT_CLOSED, false, now);
 	if (tell && !s->told_close) {
 		s->told_close = true;
 		out_message(e, &e->link[s->link], &m);

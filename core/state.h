@@ -627,8 +627,6 @@ void owntcp_sent_shared(struct engine *e, uint32_t session,
 /** owntcp_repeated() - Our side sends @p again: note for Quiet (3.7) */
 void owntcp_repeated(const struct engine *e, struct carrier *c,
 		     const struct pkt *p);
-/** owntcp_reset() - The host or peer sent RST: copy for the carrier, and end */
-void owntcp_reset(struct engine *e, uint32_t session, msec now);
 void owntcp_received(struct engine *e, uint32_t n, struct pkt *p, msec now);
 void owntcp_timer(struct engine *e, uint32_t n, msec now);
 /** carrier_segment() - Send a segment of our own making on a carrier */

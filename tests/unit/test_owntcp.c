@@ -535,6 +535,33 @@ START_TEST(reset_ends_both)
 }
 END_TEST
 
+/* The RST's copy on the carrier is lost: CLOSE ends the carrier as well. */
+static bool lose_resets(struct sim *s, struct wire *w, void *arg)
+{
+	(void)s;
+	(void)arg;
+	return w->kind == WIRE_OUTER_PACKET && w->proto == PROTO_TCP &&
+	       (wire_at(w)[IP4_HDR + 13] & TCP_RST);
+}
+
+START_TEST(reset_copy_lost)
+{
+	struct sim *s = sim_up(&strict);
+	struct tcp *t = tcp_connect(s, 0, UP, 40001, 80);
+
+	tcp_write(t, UP, 50000);
+	ck_assert(tcp_run(t, 5000));
+	s->hook = lose_resets;
+	tcp_abort(t, _i ? UP : DOWN);
+	sim_run(s, 1000);
+	ck_assert(t->end[_i ? DOWN : UP].reset);
+	ck_assert(off_own(s, t));
+	ck_assert_uint_eq(sim_link(&s->edge[0])->own_active, 0);
+	ck_assert_uint_eq(sim_link(&s->hub)->own_active, 0);
+	sim_end(s);
+}
+END_TEST
+
 START_TEST(reset_on_the_carrier)
 {
 	struct sim *s = sim_up(&strict);
@@ -683,6 +710,7 @@ int main(void)
 	tcase_add_test(tc, mapping_given_away);
 	tcase_add_loop_test(tc, many_gigabytes, 0, 2);
 	tcase_add_loop_test(tc, reset_ends_both, 0, 2);
+	tcase_add_loop_test(tc, reset_copy_lost, 0, 2);
 	tcase_add_loop_test(tc, reset_on_the_carrier, 0, 2);
 	tcase_add_loop_test(tc, idle_costs_nothing, 0, 2);
 	tcase_add_loop_test(tc, idle_gets_no_advance, 0, 2);
