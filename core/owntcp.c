@@ -47,7 +47,7 @@ struct tcp_opts owntcp_stamps(const struct engine *e, const struct session *s)
 {
 	const struct tcp_side *mine = &s->side[dir_sent(e)];
 	const struct tcp_side *other = &s->side[dir_received(e)];
-	struct tcp_opts o = { .has_ts = mine->known & KNOWN_TS,
+	struct tcp_opts o = { .has_ts = mine->known & other->known & KNOWN_TS,
 		.ts_val = mine->ts, .ts_ecr = other->ts };
 
 	return o;

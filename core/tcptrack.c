@@ -74,8 +74,10 @@ bool tcp_track(struct tcp_side *from, const struct pkt *p)
 		from->end = end;
 	}
 	repeats = p->seg_len && !seq_after(end, from->end);
-	if (seq_after(end, from->end))
+	if (seq_after(end, from->end)) {
 		from->end = end;
+		from->known &= (uint8_t)~KNOWN_FIN; /* it was forged */
+	}
 	if ((p->flags & TCP_ACK) &&
 	    (!(from->known & KNOWN_ACK) || seq_after(p->ack, from->ack))) {
 		from->ack = p->ack;
@@ -83,7 +85,8 @@ bool tcp_track(struct tcp_side *from, const struct pkt *p)
 	}
 	if ((p->flags & TCP_FIN) && end == from->end)
 		from->known |= KNOWN_FIN;
-	if (p->opts.has_ts && seq_after(p->opts.ts_val, from->ts))
+	if (p->opts.has_ts &&
+	    (!from->ts || seq_after(p->opts.ts_val, from->ts)))
 		from->ts = p->opts.ts_val;
 	from->win = p->win;
 	return repeats;

@@ -159,6 +159,51 @@ START_TEST(forged_reset)
 }
 END_TEST
 
+/* -- what a side has sent (tcptrack.c) --------------------------------------------- */
+
+/* Timestamps start anywhere, also for a side that is learned in mid-stream. */
+START_TEST(stamps_of_mid_stream)
+{
+	struct tcp_side up = { .known = _i ? KNOWN_ANY | KNOWN_TS : 0,
+		.end = 1000 };
+	struct pkt p = { .flags = TCP_ACK, .seq = 1000, .seg_len = 10,
+		.opts = { .has_ts = true, .ts_val = 0xf0000000 } };
+
+	tcp_track(&up, &p);
+	ck_assert_uint_eq(up.ts, 0xf0000000);
+	p.seq += 10;
+	p.opts.ts_val = 0xfffffff0;
+	tcp_track(&up, &p);
+	p.opts.ts_val = 5; /* wrapped */
+	tcp_track(&up, &p);
+	ck_assert_uint_eq(up.ts, 5);
+	p.opts.ts_val = 0xffffff00; /* an old one, late */
+	tcp_track(&up, &p);
+	ck_assert_uint_eq(up.ts, 5);
+}
+END_TEST
+
+/* A FIN with data of the same side behind it was not that side's. */
+START_TEST(fin_was_forged)
+{
+	struct tcp_side up = { 0 };
+	struct pkt p = { .flags = TCP_ACK, .seq = 0xfffffff0, .seg_len = 8 };
+
+	tcp_track(&up, &p);
+	p.flags = TCP_ACK | TCP_FIN;
+	p.seq += 8;
+	p.seg_len = 1;
+	tcp_track(&up, &p);
+	ck_assert(up.known & KNOWN_FIN);
+	ck_assert(tcp_track(&up, &p)); /* again: it stays */
+	ck_assert(up.known & KNOWN_FIN);
+	p.flags = TCP_ACK;
+	p.seg_len = 100;
+	tcp_track(&up, &p);
+	ck_assert(!(up.known & KNOWN_FIN));
+}
+END_TEST
+
 /* -- hop limit (design 4) -------------------------------------------------------- */
 
 static uint8_t seen_hop(struct tcp *t, enum dir d, uint8_t hop)
@@ -486,6 +531,8 @@ int main(void)
 	tcase_add_loop_test(tc, peer_uses_tuple_again, 0, 4);
 	tcase_add_test(tc, time_outs);
 	tcase_add_test(tc, forged_reset);
+	tcase_add_loop_test(tc, stamps_of_mid_stream, 0, 2);
+	tcase_add_test(tc, fin_was_forged);
 	tcase_add_loop_test(tc, hop_limits, 0, 2);
 	tcase_add_test(tc, traceroute);
 	tcase_add_test(tc, ping_traceroute);
