@@ -290,7 +290,7 @@ void engine_set_uplink(struct engine *e, uint32_t addr, uint16_t mtu, msec now)
 	e->uplink_mtu = mtu < FULL_MTU ? mtu : FULL_MTU;
 	if (!changed || !is_edge(e))
 		return;
-	carrier_leave_all(e, &e->link[0], LEFT_MOVED, now);
+	carrier_leave_all(e, &e->link[0], LEFT_NAT, now); /* another NAT */
 	probe_forget(e, &e->link[0], now);
 	link_due(e, &e->link[0], TIMER_PUNCH, now);
 }

@@ -425,6 +425,38 @@ START_TEST(spoiled_path)
 }
 END_TEST
 
+/* Another uplink: nothing more is sent from the old address. */
+static bool old_address(struct sim *s, struct wire *w, void *arg)
+{
+	if (w->dir == UP && w->kind != WIRE_MESSAGE &&
+	    w->from.addr == *(uint32_t *)arg)
+		sim_error(s, "sent from an address that is no more");
+	return false;
+}
+
+START_TEST(uplink_changes)
+{
+	struct sim *s = sim_up(&strict);
+	struct node *n = &s->edge[0];
+	struct tcp *t = tcp_connect(s, 0, UP, 40001, 80);
+	uint32_t old = n->addr;
+
+	tcp_write(t, UP, 50000);
+	ck_assert(tcp_run(t, 5000));
+	s->hook = old_address;
+	s->hook_arg = &old;
+	n->addr = 0x0a010203;
+	engine_set_uplink(n->e, n->addr, FULL_MTU, s->now);
+	pump(n);
+	tcp_write(t, UP, 400000);
+	tcp_write(t, DOWN, 400000);
+	ck_assert(tcp_run(t, 30 * 1000));
+	settled(s, t);
+	ck_assert(on_own(s, t));
+	sim_end(s);
+}
+END_TEST
+
 START_TEST(nat_reboots)
 {
 	struct sim *s = sim_up(&strict);
@@ -706,6 +738,7 @@ int main(void)
 	tcase_add_loop_test(tc, lossy_path, 0, 4);
 	tcase_add_loop_test(tc, range_closes, 0, 2);
 	tcase_add_loop_test(tc, spoiled_path, 0, 4);
+	tcase_add_test(tc, uplink_changes);
 	tcase_add_loop_test(tc, nat_reboots, 0, 2);
 	tcase_add_test(tc, mapping_given_away);
 	tcase_add_loop_test(tc, many_gigabytes, 0, 2);
