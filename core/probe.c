@@ -210,8 +210,11 @@ static uint8_t bytes_altered(const struct engine *e, const struct carrier *c,
 	if (p->seq != theirs + PROBE_JUMP || p->ack != ack)
 		seen |= PROBE_SEQ;
 	if (!p->opts.has_ts ||
-	    p->opts.ts_val != c->opts[dir_received(e)].ts_val)
+	    p->opts.ts_val != c->opts[dir_received(e)].ts_val ||
+	    p->opts.ts_ecr != c->opts[dir_sent(e)].ts_val)
 		seen |= PROBE_OPTS;
+	if (p->win != MID_WINDOW)
+		seen |= PROBE_WIN;
 	for (uint32_t i = 0; i < p->payload; i++)
 		if (at[i] != PROBE_BYTE)
 			return seen | PROBE_DATA;

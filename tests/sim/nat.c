@@ -182,6 +182,8 @@ static bool tcp_through(struct nat *n, struct nat_flow *f, struct wire *w)
 	}
 	if (n->conf.strip)
 		strip(w);
+	if (n->conf.shape && !(p.flags & TCP_SYN))
+		put16(tcp + 14, p.win / 2);
 	if (w->dir == UP)
 		put32(tcp + 4, p.seq + f->seq_add);
 	else if (p.flags & TCP_ACK)

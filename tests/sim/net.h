@@ -34,11 +34,12 @@ enum { SIM_LO = 61000, SIM_HI = 65535, SIM_PORT = 6464, ECHO_PORT = 7 };
  * @strict: follows TCP as Linux conntrack with tcp_loose=0 does
  * @rewrite_seq: adds a constant to the sequence numbers of the inside
  * @strip: replaces all TCP options by padding
+ * @shape: changes the windows of all but SYN and SYN/ACK
  * @drop_udp: no UDP passes. @drop_own: nothing for the hub's range passes
  * @udp_ms, @tcp_ms: idle mappings are forgotten after that
  */
 struct nat_conf {
-	bool random, strict, rewrite_seq, strip, drop_udp, drop_own;
+	bool random, strict, rewrite_seq, strip, shape, drop_udp, drop_own;
 	msec udp_ms, tcp_ms;
 };
 

@@ -30,7 +30,9 @@ START_TEST(clean_path)
 }
 END_TEST
 
-/* Rewritten numbers, options lost: never own, data flows on shared. */
+/* Rewritten numbers, options lost, windows changed: never own, data flows on
+ * shared.
+ */
 START_TEST(altering_path)
 {
 	struct sim_conf c = { .seed = 2, .nat.strict = true,
@@ -38,15 +40,17 @@ START_TEST(altering_path)
 	struct sim *s;
 	struct tcp *t;
 
-	if (_i & 1)
+	if (_i / 2 == 0)
 		c.nat.rewrite_seq = true;
-	else
+	else if (_i / 2 == 1)
 		c.nat.strip = true;
+	else
+		c.nat.shape = true;
 	s = sim_up(&c);
 	sim_run(s, 10 * 1000);
 	ck_assert_int_eq(sim_link(&s->edge[0])->own_tcp,
-			 _i & 1 ? NOTE_OWN_SILENT : NOTE_OWN_ALTERED);
-	t = transfer(s, _i & 2 ? DOWN : UP);
+			 _i / 2 == 0 ? NOTE_OWN_SILENT : NOTE_OWN_ALTERED);
+	t = transfer(s, _i & 1 ? DOWN : UP);
 	ck_assert(off_own(s, t));
 	ck_assert_uint_eq(via_sent(&s->edge[0], VIA_OWN), 0);
 	ck_assert_uint_eq(via_sent(&s->hub, VIA_OWN), 0);
@@ -144,7 +148,7 @@ int main(void)
 	TCase *tc = tcase_create("probe");
 
 	tcase_add_loop_test(tc, clean_path, 0, 2);
-	tcase_add_loop_test(tc, altering_path, 0, 4);
+	tcase_add_loop_test(tc, altering_path, 0, 6);
 	tcase_add_test(tc, range_closed);
 	tcase_add_test(tc, path_turns_bad);
 	tcase_add_loop_test(tc, each_lost_once, 0, 16);
