@@ -72,33 +72,52 @@ void resync_timer(struct engine *e, struct link *l, msec now)
 	out_message(e, l, &end);
 }
 
-static void merge(struct engine *e, struct session *s,
-		  const struct msg_state *m, msec now)
+/* Options and initiator come from the record that saw the SYN; from the other
+ * one if we know nothing. Its sequence number stays unknown to us.
+ */
+static void merge_syn(struct engine *e, uint32_t n, const struct msg_state *m)
 {
+	struct session *s = &e->session[n];
 	struct tcp_side *up = &s->side[UP], *down = &s->side[DOWN];
-	bool theirs_later = now - s->seen > m->idle_ms;
-	uint8_t known = m->known & KNOWN_TOLD;
+	uint8_t known = m->known & KNOWN_TOLD & (uint8_t)~KNOWN_SYN;
 
-	if (m->proto == PROTO_TCP && (known & KNOWN_ANY)) {
-		if (!(up->known & KNOWN_SYN)) {
-			up->mss = m->mss_up;
-			up->scale = m->scale_up;
-			down->mss = m->mss_down;
-			down->scale = m->scale_down;
-		}
+	if ((up->known & KNOWN_SYN) ||
+	    (!(m->known & KNOWN_SYN) && (up->mss || down->mss)))
+		return;
+	up->mss = m->mss_up;
+	up->scale = m->scale_up;
+	down->mss = m->mss_down;
+	down->scale = m->scale_down;
+	up->known |= known;
+	down->known |= known;
+	if (m->known & KNOWN_SYN)
+		s->initiator = m->initiator ? BY_PEER : BY_HOST;
+}
+
+/* @is_new: we knew nothing of it. */
+static void merge(struct engine *e, uint32_t n, const struct msg_state *m,
+		  bool is_new, msec now)
+{
+	struct session *s = &e->session[n];
+	struct tcp_side *up = &s->side[UP], *down = &s->side[DOWN];
+	bool theirs_later = is_new || now - s->seen > m->idle_ms;
+
+	if (m->proto == PROTO_TCP && (m->known & KNOWN_ANY)) {
 		if (!(up->known & KNOWN_ANY) || theirs_later) {
 			up->end = m->next_up; /* sent; acknowledged or not */
 			down->end = m->next_down;
+			up->known |= KNOWN_ANY;
+			down->known |= KNOWN_ANY;
 		}
-		/* a SYN we only heard of: its sequence number is not known */
-		up->known |= known & (uint8_t)~KNOWN_SYN;
-		down->known |= known & (uint8_t)~KNOWN_SYN;
+		merge_syn(e, n, m);
 	}
 	if (theirs_later)
 		s->seen = now - m->idle_ms;
 	s->hop_rx = is_edge(e) ? m->hop_down : m->hop_up;
 	if (!s->hop_rx)
 		s->hop_rx = 64;
+	if (s->carrier != NONE)
+		e->own[s->carrier].in.hop = s->hop_rx;
 }
 
 static bool record_allowed(const struct engine *e, const struct link *l,
@@ -119,6 +138,7 @@ void resync_state(struct engine *e, struct link *l, const struct msg_state *m,
 	struct tuple t = { m->host, m->peer, m->host_port, m->peer_port,
 		m->proto };
 	uint32_t n = session_find(e, &t);
+	bool is_new = n == NONE;
 
 	if (!record_allowed(e, l, m)) {
 		end_packet(e, l, DROP_SPOOFED);
@@ -131,12 +151,18 @@ void resync_state(struct engine *e, struct link *l, const struct msg_state *m,
 		end_packet(e, l, DROP_STALE_MESSAGE);
 		return;
 	}
+	if (e->session[n].state == SESSION_CLOSING) { /* closed stays closed */
+		e->session[n].told_close = false;
+		session_closed(e, n, true, now);
+		return;
+	}
+	session_alive(e, n, now);
 	if (e->session[n].carrier != NONE)
 		fast_pull(e, e->session[n].carrier);
-	merge(e, &e->session[n], m, now);
+	merge(e, n, m, is_new, now);
 	if (e->session[n].carrier != NONE)
 		fast_settle(e, e->session[n].carrier);
-	session_alive(e, n, now);
+	session_timer(e, n, now);
 }
 
 void resync_end(struct engine *e, struct link *l, msec now)

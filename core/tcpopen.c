@@ -154,7 +154,7 @@ static struct tcp_opts mid_opts(const struct session *s, enum dir d, bool fresh)
 		.has_scale = true, .scale = MID_SCALE, .sack_ok = true,
 		.has_ts = both_ts, .ts_val = side->ts };
 
-	if (side->known & KNOWN_SYN)
+	if (side->mss || side->known & KNOWN_SYN) /* options are known */
 		o.sack_ok = s->side[UP].known & s->side[DOWN].known &
 			    KNOWN_SACK;
 	if (fresh) {

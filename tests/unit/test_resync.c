@@ -171,6 +171,113 @@ START_TEST(hub_is_not_trusted)
 }
 END_TEST
 
+static struct msg_state record_of(struct tcp *t)
+{
+	return (struct msg_state){ .host = t->host, .peer = t->peer,
+		.proto = PROTO_TCP, .host_port = t->host_port,
+		.peer_port = t->peer_port, .flags = 1, .hop_up = 60,
+		.hop_down = 61, .known = KNOWN_ANY | KNOWN_SYN | KNOWN_SACK,
+		.mss_up = 1300, .mss_down = 1220, .next_up = 5,
+		.next_down = 6, .idle_ms = 0 };
+}
+
+/* Conflicts (design 3.7), at either end. */
+START_TEST(conflicts)
+{
+	struct sim *s = sim_up(&usual);
+	struct node *n = victim(s, _i);
+	struct tcp *t = tcp_connect(s, 0, UP, 40001, 80);
+	struct msg_state m = record_of(t);
+	struct session *at;
+
+	tcp_write(t, UP, 1000);
+	ck_assert(tcp_run(t, 5000));
+	at = session_at(n, t);
+	m.initiator = BY_PEER;
+	/* we saw the SYN and a packet later: hop limits alone are news */
+	m.idle_ms = 600 * 1000;
+	resync_state(n->e, sim_link(n), &m, s->now);
+	ck_assert_uint_eq(at->side[UP].end, t->end[UP].nxt);
+	ck_assert_uint_eq(at->side[UP].mss, 1440);
+	ck_assert_int_eq(at->initiator, BY_HOST);
+	ck_assert_uint_eq(n->e->own[at->carrier].in.hop, _i ? 60 : 61);
+	/* they saw a packet later: next bytes and idle time are theirs */
+	sim_run(s, 30 * 1000);
+	m.idle_ms = 10 * 1000;
+	resync_state(n->e, sim_link(n), &m, s->now);
+	ck_assert_uint_eq(at->side[UP].end, 5);
+	ck_assert_uint_eq(at->side[DOWN].end, 6);
+	ck_assert_uint_eq(at->seen, s->now - 10 * 1000);
+	ck_assert_uint_eq(at->side[UP].mss, 1440);
+	ck_assert(at->side[UP].known & KNOWN_TS);
+	/* they saw the SYN, we did not */
+	at->side[UP].known = at->side[DOWN].known = KNOWN_ANY;
+	resync_state(n->e, sim_link(n), &m, s->now);
+	ck_assert_uint_eq(at->side[DOWN].mss, 1220);
+	ck_assert_int_eq(at->initiator, BY_PEER);
+	/* they know less than we: nothing changes */
+	m.known = KNOWN_ANY;
+	m.mss_up = m.mss_down = 0;
+	m.initiator = BY_HOST;
+	resync_state(n->e, sim_link(n), &m, s->now);
+	ck_assert_uint_eq(at->side[DOWN].mss, 1220);
+	ck_assert_int_eq(at->initiator, BY_PEER);
+	sim_end(s);
+}
+END_TEST
+
+/* What we know nothing of comes with its idle time, and not if that is over. */
+START_TEST(idle_time_travels)
+{
+	struct sim *s = sim_up(&usual);
+	struct node *n = victim(s, _i);
+	struct tcp *t = tcp_new(s, 0, 40001, 80);
+	struct msg_state m = record_of(t);
+
+	m.idle_ms = 23 * 3600 * 1000;
+	resync_state(n->e, sim_link(n), &m, s->now);
+	ck_assert_uint_eq(session_at(n, t)->seen, s->now - m.idle_ms);
+	sim_run(s, 3600 * 1000 + 100);
+	ck_assert_ptr_null(session_at(n, t));
+	m.idle_ms = 25 * 3600 * 1000;
+	resync_state(n->e, sim_link(n), &m, s->now);
+	ck_assert_ptr_null(session_at(n, t));
+	sim_end(s);
+}
+END_TEST
+
+/* A RST while control and shared are away: the other end learns of it. */
+static bool lose_all(struct sim *s, struct wire *w, void *arg)
+{
+	(void)s;
+	(void)w;
+	(void)arg;
+	return true;
+}
+
+START_TEST(closed_stays_closed)
+{
+	struct sim *s = sim_up(&usual);
+	struct tcp *t = tcp_connect(s, 0, UP, 40001, 80);
+
+	tcp_write(t, UP, 1000);
+	ck_assert(tcp_run(t, 5000));
+	s->hook = lose_all;
+	sim_control(s, 0, false);
+	tcp_abort(t, _i ? UP : DOWN);
+	sim_run(s, 1000);
+	s->hook = NULL;
+	ck_assert_int_eq(session_at(&s->edge[0], t)->state,
+			 _i ? SESSION_CLOSING : SESSION_LIVE);
+	sim_control(s, 0, true);
+	sim_run(s, 3000);
+	ck_assert_int_eq(session_at(&s->edge[0], t)->state, SESSION_CLOSING);
+	ck_assert_int_eq(session_at(&s->hub, t)->state, SESSION_CLOSING);
+	ck_assert(off_own(s, t));
+	sim_end(s);
+}
+END_TEST
+
 /* Many records: all arrive, in batches. */
 START_TEST(many_records)
 {
@@ -204,6 +311,9 @@ int main(void)
 	tcase_add_loop_test(tc, inbound_after_restart, 0, 2);
 	tcase_add_loop_test(tc, udp_after_restart, 0, 2);
 	tcase_add_test(tc, hub_is_not_trusted);
+	tcase_add_loop_test(tc, conflicts, 0, 2);
+	tcase_add_loop_test(tc, idle_time_travels, 0, 2);
+	tcase_add_loop_test(tc, closed_stays_closed, 0, 2);
 	tcase_add_loop_test(tc, many_records, 0, 2);
 	return run_case(suite, tc);
 }
