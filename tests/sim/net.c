@@ -386,7 +386,16 @@ void sim_wire(struct sim *s, const struct wire *from)
 		if (s->conf.loss && rand_below(&s->rand, 1000) < s->conf.loss)
 			goto lost;
 	}
+	if (!message && s->conf.jitter)
+		delay += rand_below(&s->rand, (uint32_t)s->conf.jitter);
 	sim_at(s, delay, arrives, w);
+	if (!message && s->conf.twice &&
+	    rand_below(&s->rand, 1000) < s->conf.twice) {
+		struct wire *copy = malloc(sizeof(*copy));
+
+		memcpy(copy, w, sizeof(*copy));
+		sim_at(s, delay + rand_below(&s->rand, 500), arrives, copy);
+	}
 	return;
 lost:
 	free(w);

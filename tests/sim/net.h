@@ -46,7 +46,8 @@ struct nat_conf {
 /** struct sim_conf - zero means the usual
  * @delay: edge to hub, one way (20 ms). @far: hub to peer (10 ms)
  * @mtu: of the wire (1500); @black_hole: no ICMPv4 about it
- * @loss: of datagrams and outer packets, per mille
+ * @loss, @twice: of datagrams and outer packets, per mille: lost, duplicated
+ * @jitter: they take up to that longer, and overtake each other
  */
 struct sim_conf {
 	uint64_t seed;
@@ -56,7 +57,8 @@ struct sim_conf {
 	msec delay, far;
 	uint16_t mtu;
 	bool black_hole;
-	uint32_t loss;
+	uint32_t loss, twice;
+	msec jitter;
 	struct nat_conf nat;
 	uint32_t sessions, own, contexts, budget;
 };

@@ -399,6 +399,61 @@ START_TEST(shared)
 }
 END_TEST
 
+/* -- everything at once -------------------------------------------------------- */
+
+/* Loss, duplicates, reordering, a NAT that forgets; connections of all kinds
+ * come and go on few ports. Each byte arrives, and at the end both ends agree.
+ */
+START_TEST(strange_path)
+{
+	struct sim_conf c = strict;
+	struct tcp *t[6] = { NULL };
+	struct sim *s;
+
+	c.seed = 1000 + (uint64_t)_i;
+	c.loss = 10;
+	c.twice = 20;
+	c.jitter = _i & 1 ? 15 : 3;
+	c.nat.random = _i & 2;
+	c.nat.tcp_ms = 100 * 1000;
+	c.budget = _i & 4 ? 16 : 64;
+	s = sim_up(&c);
+	for (int round = 0; round < 60; round++) {
+		uint32_t i = rand_below(&s->rand, 6);
+
+		if (!t[i]) {
+			t[i] = tcp_new(s, 0, (uint16_t)(40000 + i), 80);
+			t[i]->ts = rand_below(&s->rand, 2);
+			t[i]->sack = rand_below(&s->rand, 2);
+			t[i]->scale = rand_below(&s->rand, 2);
+			tcp_begin(t[i], i & 1 ? UP : DOWN);
+		}
+		tcp_write(t[i], UP, rand_below(&s->rand, 200000));
+		tcp_write(t[i], DOWN, rand_below(&s->rand, 200000));
+		if (rand_below(&s->rand, 3) == 0)
+			ck_assert(tcp_run(t[i], 300 * 1000));
+		if (rand_below(&s->rand, 3) == 0) {
+			tcp_finish(t[i], UP);
+			tcp_finish(t[i], DOWN);
+			ck_assert(tcp_run(t[i], 300 * 1000));
+			sim_run(s, 2000);
+			tcp_forget(t[i]);
+			t[i] = NULL;
+		}
+		if (rand_below(&s->rand, 15) == 0)
+			nat_reboot(&s->nat[0], s->nat[0].addr);
+		sim_run(s, rand_below(&s->rand, 10) ?
+			rand_below(&s->rand, 1000) : 120 * 1000);
+	}
+	for (int i = 0; i < 6; i++)
+		ck_assert(!t[i] || tcp_run(t[i], 300 * 1000));
+	sim_run(s, 30 * 1000);
+	for (int i = 0; i < 6; i++)
+		ck_assert(!t[i] || on_own(s, t[i]) || off_own(s, t[i]));
+	sim_end(s);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("handshake");
@@ -412,5 +467,6 @@ int main(void)
 	tcase_add_loop_test(tc, probe, 0, 2 * PROBE_ROWS);
 	tcase_add_loop_test(tc, udp, 0, 2 * UDP_ROWS);
 	tcase_add_loop_test(tc, shared, 0, 2 * SHARED_ROWS);
+	tcase_add_loop_test(tc, strange_path, 0, 12);
 	return run_case(suite, tc);
 }
