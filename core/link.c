@@ -199,6 +199,7 @@ static void send_hello(struct engine *e, struct link *l, uint32_t conn)
 		.shared_port = e->conf.shared_port,
 		.idle_udp = (uint16_t)(l->idle_udp_ms / 1000),
 		.idle_tcp = (uint16_t)(l->idle_tcp_ms / 1000),
+		.synced = l->synced,
 		.inbound = { (const uint8_t *)e->conf.inbound_text,
 			     strlen(e->conf.inbound_text) } } };
 
@@ -242,6 +243,7 @@ static void take_hello(struct engine *e, struct link *l,
 	l->rx.has_now = true;
 	l->top_punch = 0;
 	l->peer_number = m->number & TAG_NUMBER;
+	l->peer_synced = m->synced == e->epoch;
 	l->peer_lo = m->port_lo;
 	l->peer_hi = m->port_hi;
 	if (is_edge(e)) {
@@ -262,13 +264,13 @@ static void control_up(struct engine *e, struct link *l, uint32_t conn,
 	if (l->control != NONE && l->control != conn)
 		bye(e, l->control, BYE_REPLACED, "replaced");
 	l->control = conn;
+	resync_start(e, l, l->heard, now);
 	l->heard = now;
 	l->due[TIMER_GONE] = 0;
 	out_note(e, l, NOTE_LINK_UP);
 	tell_route(e, l, true);
 	link_due(e, l, TIMER_PING, now);
 	link_due(e, l, TIMER_BUDGET, now);
-	resync_start(e, l, now);
 	size_tell(e, l);
 	if (!is_edge(e))
 		return;

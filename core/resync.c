@@ -5,7 +5,9 @@
  * Theory of operation
  * ===================
  * State is symmetric: after HELLO each end sends its records, SYNC_BATCH per
- * SYNC_MS so that the connection is not flooded, then STATE_END. A record has
+ * SYNC_MS so that the connection is not flooded, then STATE_END. If the other
+ * process says in HELLO that it holds our whole state already (@synced), only
+ * records that changed since it was last heard. A record has
  * no carrier and no context; those are made anew. On conflict the side that
  * saw a packet later gives the next bytes, and the record that saw the SYN
  * gives initiator and options. Until a hub has heard STATE_END from an edge
@@ -17,7 +19,10 @@
  */
 #include "core/state.h"
 
-enum { SYNC_BATCH = 128, SYNC_MS = 20 };
+/* What was sent before the other end was heard last may be lost: SLACK is more
+ * than the silence that ends a connection.
+ */
+enum { SYNC_BATCH = 128, SYNC_MS = 20, SYNC_SLACK_MS = 30 * 1000 };
 enum { STATE_LIVE = 1 };
 
 static void send_record(struct engine *e, struct link *l,
@@ -41,9 +46,12 @@ static void send_record(struct engine *e, struct link *l,
 	out_message(e, l, &m);
 }
 
-void resync_start(struct engine *e, struct link *l, msec now)
+void resync_start(struct engine *e, struct link *l, msec heard, msec now)
 {
+	l->synced = 0; /* until its STATE_END */
 	l->sync_next = 0;
+	l->sync_since = l->peer_synced && heard > SYNC_SLACK_MS ?
+			heard - SYNC_SLACK_MS : 0;
 	link_due(e, l, TIMER_SETTLE, now);
 }
 
@@ -57,7 +65,8 @@ void resync_timer(struct engine *e, struct link *l, msec now)
 	while (l->sync_next < e->top_session && sent < SYNC_BATCH) {
 		const struct session *s = &e->session[l->sync_next++];
 
-		if (s->state != SESSION_LIVE || s->link != link_index(e, l))
+		if (s->state != SESSION_LIVE || s->link != link_index(e, l) ||
+		    s->seen < l->sync_since)
 			continue;
 		if (s->carrier != NONE)
 			fast_pull(e, s->carrier);
@@ -168,6 +177,7 @@ void resync_state(struct engine *e, struct link *l, const struct msg_state *m,
 void resync_end(struct engine *e, struct link *l, msec now)
 {
 	(void)e;
+	l->synced = l->peer_epoch;
 	l->settled = true;
 	l->settle_until = now;
 }

@@ -203,6 +203,9 @@ struct link {
 	msec due[TIMER_COUNT];
 	/* HELLO */
 	uint64_t peer_epoch, peer_counter, old_epoch;
+	uint64_t synced;		/* epoch whose whole state we hold */
+	bool peer_synced;		/* the peer holds ours */
+	msec sync_since;
 	uint32_t my_number, peer_number;
 	uint16_t peer_lo, peer_hi;
 	uint32_t idle_udp_ms, idle_tcp_ms;
@@ -747,8 +750,10 @@ void link_want_relay(struct engine *e, struct link *l, bool on, msec now);
 
 /* -- resync.c -------------------------------------------------------------- */
 
-/** resync_start() - Send all records of a link, paced by TIMER_SETTLE */
-void resync_start(struct engine *e, struct link *l, msec now);
+/** resync_start() - Send the records of a link, paced by TIMER_SETTLE
+ * @heard: when control was heard last
+ */
+void resync_start(struct engine *e, struct link *l, msec heard, msec now);
 void resync_timer(struct engine *e, struct link *l, msec now);
 void resync_state(struct engine *e, struct link *l, const struct msg_state *m,
 		  msec now);

@@ -278,6 +278,45 @@ START_TEST(closed_stays_closed)
 }
 END_TEST
 
+/* The same processes again: only what changed since is told (HELLO synced). */
+START_TEST(only_what_changed)
+{
+	struct sim_conf c = usual;
+	struct nth n = { .kind = WIRE_MESSAGE, .dir = -1, .type = MSG_STATE,
+		.at = -1 };
+	struct sim *s;
+	struct tcp *t;
+
+	s = sim_up(&c);
+	t = tcp_connect(s, 0, UP, 40001, 80);
+	tcp_write(t, UP, 1000);
+	ck_assert(tcp_run(t, 5000));
+	for (uint16_t i = 0; i < 100; i++)
+		udp_send(s, 0, UP, (uint16_t)(10000 + i), ECHO_PORT, 20);
+	sim_run(s, 60 * 1000);
+	sim_hook(s, &n);
+	sim_control(s, 0, false);
+	sim_run(s, 3000);
+	if (_i)
+		tcp_write(t, UP, 1000);
+	sim_run(s, 1000);
+	sim_control(s, 0, true);
+	sim_run(s, 5000);
+	ck_assert_int_eq(n.count, _i ? 2 : 0);
+	/* another process holds nothing: all, from the other one */
+	n.count = 0;
+	sim_restart(s, &s->edge[0]);
+	sim_run(s, 5000);
+	ck_assert_int_ge(n.count, 101);
+	ck_assert_uint_eq(engine_sessions(s->edge[0].e), 101);
+	/* and from it to the next hub */
+	sim_restart(s, &s->hub);
+	sim_run(s, 5000);
+	ck_assert_uint_eq(engine_sessions(s->hub.e), 101);
+	sim_end(s);
+}
+END_TEST
+
 /* Many records: all arrive, in batches. */
 START_TEST(many_records)
 {
@@ -314,6 +353,7 @@ int main(void)
 	tcase_add_loop_test(tc, conflicts, 0, 2);
 	tcase_add_loop_test(tc, idle_time_travels, 0, 2);
 	tcase_add_loop_test(tc, closed_stays_closed, 0, 2);
+	tcase_add_loop_test(tc, only_what_changed, 0, 2);
 	tcase_add_loop_test(tc, many_records, 0, 2);
 	return run_case(suite, tc);
 }
