@@ -175,7 +175,7 @@ void owntcp_start(struct engine *e, uint32_t session, msec now)
 	uint32_t n;
 
 	if (!(up->known & down->known & KNOWN_ANY) ||
-	    ((up->known | down->known) & KNOWN_FIN))
+	    (up->known & down->known & KNOWN_FIN))
 		return;
 	n = carrier_open(e, &e->link[s->link], session, OPEN_MID, now);
 	if (n == NONE)

@@ -457,6 +457,31 @@ START_TEST(uplink_changes)
 }
 END_TEST
 
+/* Half closed, and the other half is long: it has a carrier all the same. */
+START_TEST(half_closed_is_promoted)
+{
+	struct sim *s = sim_up(&strict);
+	enum dir d = _i ? UP : DOWN;
+	struct tcp *t = tcp_connect(s, 0, UP, 40001, 80);
+
+	tcp_write(t, !d, 1000);
+	tcp_finish(t, !d);
+	ck_assert(tcp_run(t, 5000));
+	sim_run(s, 70 * 1000);
+	tcp_write(t, d, 300000);
+	ck_assert(tcp_run(t, 10 * 1000));
+	ck_assert(on_own(s, t));
+	tcp_write(t, d, 300000);
+	tcp_finish(t, d);
+	ck_assert(tcp_run(t, 10 * 1000));
+	ck_assert_uint_eq(t->end[d].repeated, 0);
+	sim_run(s, 15 * 1000);
+	ck_assert_ptr_null(session_at(&s->edge[0], t));
+	ck_assert_ptr_null(session_at(&s->hub, t));
+	sim_end(s);
+}
+END_TEST
+
 START_TEST(nat_reboots)
 {
 	struct sim *s = sim_up(&strict);
@@ -738,6 +763,7 @@ int main(void)
 	tcase_add_loop_test(tc, lossy_path, 0, 4);
 	tcase_add_loop_test(tc, range_closes, 0, 2);
 	tcase_add_loop_test(tc, spoiled_path, 0, 4);
+	tcase_add_loop_test(tc, half_closed_is_promoted, 0, 2);
 	tcase_add_test(tc, uplink_changes);
 	tcase_add_loop_test(tc, nat_reboots, 0, 2);
 	tcase_add_test(tc, mapping_given_away);
