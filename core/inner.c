@@ -19,7 +19,7 @@
  * An ICMPv6 error is checked against the session of the packet it quotes (RFC
  * 4890) and goes explicit; it opens nothing. A first fragment opens a session
  * of its own (next header 44) if the packet it starts would be let in; the
- * others follow it.
+ * others follow it, but each further first one is asked again.
  *
  * Sizes (design 3): larger than M + 20 is answered with packet too big; what
  * only does not fit shared goes in two pieces, and is answered once a second.
@@ -69,27 +69,67 @@ static uint32_t session_of(struct engine *e, const struct pkt *p, enum dir d)
 	return n;
 }
 
+static const struct policy *policy_of(const struct engine *e,
+				      const struct link *l)
+{
+	return is_edge(e) ? &e->conf.inbound : &l->inbound;
+}
+
+/* May a first fragment come in? If the packet that it begins might, or if that
+ * belongs to a session. A header that is cut off says nothing (RFC 7112).
+ */
+static bool first_frag_allowed(const struct engine *e, const struct link *l,
+			       const struct pkt *p)
+{
+	struct tuple t = tuple_of(p, DOWN);
+	bool icmp;
+
+	t.proto = p->f->at[IP6_HDR];	/* of the fragment header */
+	icmp = t.proto == PROTO_ICMP6;
+	if ((icmp || t.proto == PROTO_TCP || t.proto == PROTO_UDP) &&
+	    p->frag_l4 != t.proto)
+		return false;
+	if (icmp && p->icmp_type != ICMP6_ECHO_REPLY)
+		return p->icmp_type == ICMP6_ECHO;
+	if (p->frag_l4 == PROTO_TCP || p->frag_l4 == PROTO_UDP) {
+		t.host_port = p->dport;
+		t.peer_port = p->sport;
+	}
+	return session_find(e, &t) != NONE ||
+	       (!icmp && policy_allows(policy_of(e, l), &l->prefix, &p->dst6,
+				       t.proto, t.host_port));
+}
+
 /* May the peer open a session with this packet? */
 static bool inbound_allowed(const struct engine *e, const struct link *l,
 			    const struct pkt *p)
 {
-	uint8_t proto = p->is_frag ? p->frag_l4 : p->l4;
-	const struct policy *policy = is_edge(e) ? &e->conf.inbound :
-				      &l->inbound;
-	struct tuple t = tuple_of(p, DOWN);
+	const struct policy *policy = policy_of(e, l);
 
-	if (p->is_frag && !policy->all) {
-		if (!p->is_first_frag)
-			return false;
-		t.proto = proto;
-		t.host_port = proto == PROTO_ICMP6 ? 0 : p->dport;
-		t.peer_port = proto == PROTO_ICMP6 ? 0 : p->sport;
-		if (session_find(e, &t) != NONE)
-			return true;
-	}
-	if (proto == PROTO_ICMP6 && p->icmp_type != ICMP6_ECHO && !policy->all)
-		return false;
-	return policy_allows(policy, &l->prefix, &p->dst6, proto, p->dport);
+	if (policy->all)
+		return true;
+	if (p->is_frag)
+		return p->is_first_frag && first_frag_allowed(e, l, p);
+	if (p->nh == PROTO_ICMP6)
+		return p->l4 == PROTO_ICMP6 && p->icmp_type == ICMP6_ECHO;
+	return policy_allows(policy, &l->prefix, &p->dst6, p->l4, p->dport);
+}
+
+/* May the peer go on with this packet, on a session that exists? One of
+ * fragments or of ICMPv6 stands for more than what opened it: a fragmented echo
+ * must not let in a fragmented SYN.
+ */
+static bool inbound_follows(const struct engine *e, const struct link *l,
+			    uint32_t n, const struct pkt *p)
+{
+	if (policy_of(e, l)->all)
+		return true;
+	if (p->is_frag)
+		return !p->is_first_frag || first_frag_allowed(e, l, p);
+	return p->nh != PROTO_ICMP6 ||
+	       e->session[n].initiator == BY_HOST ||
+	       (p->l4 == PROTO_ICMP6 && (p->icmp_type == ICMP6_ECHO ||
+					 p->icmp_type == ICMP6_ECHO_REPLY));
 }
 
 /* Open the session of a packet from the peer, or say why not. */
@@ -251,9 +291,13 @@ void engine_inner(struct engine *e, struct frame *f, msec now)
 		return;
 	}
 	n = session_of(e, &p, dir_sent(e));
-	if (n == NONE)
+	if (n == NONE) {
 		n = is_edge(e) ? open_outbound(e, l, &p, &why) :
 		    open_inbound(e, l, &p, &why);
+	} else if (!is_edge(e) && !inbound_follows(e, l, n, &p)) {
+		n = NONE;
+		why = DROP_POLICY;
+	}
 	if (n == NONE) {
 		if (why == DROP_POLICY)
 			answer_icmp6(e, &p, ICMP6_UNREACH,
@@ -335,10 +379,12 @@ static uint32_t deliver_session(struct engine *e, struct link *l,
 	if (n == NONE)
 		return is_edge(e) ? open_inbound(e, l, p, why) :
 		       open_outbound(e, l, p, why);
-	if (e->session[n].link == link_index(e, l))
-		return n;
-	*why = DROP_SPOOFED;
-	return NONE;
+	*why = DROP_NONE;
+	if (e->session[n].link != link_index(e, l))
+		*why = DROP_SPOOFED;
+	else if (is_edge(e) && !inbound_follows(e, l, n, p))
+		*why = DROP_POLICY;
+	return *why ? NONE : n;
 }
 
 void deliver(struct engine *e, struct link *l, struct frame *f, enum via via,

@@ -183,6 +183,91 @@ START_TEST(not_ours)
 }
 END_TEST
 
+/* -- what a peer may do with --inbound none plus echo -------------------------- */
+
+/* A first fragment that carries @l4. */
+static void first_frag(struct sim *s, struct node *to, uint8_t nh,
+		       struct span l4)
+{
+	struct addr6 host = sim_host(0), peer = sim_peer();
+	uint8_t packet[200], frag[120] = { nh, 0, 0, 1, 1, 2, 3, 4 };
+	size_t len;
+
+	memcpy(frag + 8, l4.at, l4.len);
+	len = packet_build(packet, &peer, &host, PROTO_FRAGMENT,
+			   (struct span){ frag, 8 + l4.len });
+	sim_inner(s, to, (struct span){ packet, len });
+	sim_run(s, 300);
+}
+
+/* The hub as if it believed all: what does the edge itself refuse? */
+static struct node *who_refuses(struct sim *s, int edge)
+{
+	if (edge)
+		sim_link(&s->hub)->inbound.all = true;
+	return edge ? &s->edge[0] : &s->hub;
+}
+
+/* One fragmented echo, or fragments that the host sends, open no port. */
+START_TEST(fragments_open_nothing_else)
+{
+	struct sim_conf c = usual;
+	uint8_t echo[64] = { ICMP6_ECHO }, tcp[64] = { 0x9c, 0x41, 0, 22 };
+	uint8_t error[64] = { ICMP6_TOO_BIG };
+	const uint64_t *drops;
+	struct sim *s;
+
+	c.inbound = "tcp/80";
+	s = sim_up(&c);
+	drops = who_refuses(s, _i)->e->drops;
+	tcp[12] = 5 << 4;
+	tcp[13] = TCP_SYN;
+	first_frag(s, &s->hub, PROTO_ICMP6, (struct span){ echo, 64 });
+	ck_assert_uint_eq(drops[DROP_POLICY], 0);
+	first_frag(s, &s->hub, PROTO_TCP, (struct span){ tcp, 64 });
+	ck_assert_uint_eq(drops[DROP_POLICY], 1);
+	first_frag(s, &s->hub, PROTO_UDP, (struct span){ tcp, 7 });
+	ck_assert_uint_eq(drops[DROP_POLICY], 2);
+	first_frag(s, &s->hub, PROTO_ICMP6, (struct span){ error, 64 });
+	ck_assert_uint_eq(drops[DROP_POLICY], 3);
+	first_frag(s, &s->hub, 50, (struct span){ tcp, 64 });
+	ck_assert_uint_eq(drops[DROP_POLICY], 4);
+	/* what the list names may still come in fragments */
+	tcp[3] = 80;
+	first_frag(s, &s->hub, PROTO_TCP, (struct span){ tcp, 64 });
+	ck_assert_uint_eq(drops[DROP_POLICY], 4);
+	sim_end(s);
+}
+END_TEST
+
+/* After an echo the peer may send echo, and no other ICMPv6. */
+START_TEST(icmp6_is_echo_alone)
+{
+	static const uint8_t types[] = { 130, 133, 138, 139, 160, 255 };
+	struct sim_conf c = usual;
+	struct addr6 host = sim_host(0), peer = sim_peer();
+	uint8_t packet[200], l4[16] = { 0 };
+	const uint64_t *drops;
+	struct sim *s;
+	size_t len;
+
+	c.inbound = NULL;
+	s = sim_up(&c);
+	drops = who_refuses(s, _i)->e->drops;
+	ck_assert(pinged(s, DOWN));
+	for (size_t i = 0; i < sizeof(types); i++) {
+		l4[0] = types[i];
+		len = packet_build(packet, &peer, &host, PROTO_ICMP6,
+				   (struct span){ l4, sizeof(l4) });
+		sim_inner(s, &s->hub, (struct span){ packet, len });
+		sim_run(s, 300);
+		ck_assert_uint_eq(drops[DROP_POLICY], i + 1);
+	}
+	ck_assert(pinged(s, DOWN));
+	sim_end(s);
+}
+END_TEST
+
 /* An ICMPv6 error passes if it is about a session, else not. */
 START_TEST(errors_about_sessions)
 {
@@ -437,6 +522,8 @@ int main(void)
 	tcase_add_loop_test(tc, edge_to_edge, 0, 2);
 	tcase_add_test(tc, not_ours);
 	tcase_add_test(tc, errors_about_sessions);
+	tcase_add_loop_test(tc, fragments_open_nothing_else, 0, 2);
+	tcase_add_loop_test(tc, icmp6_is_echo_alone, 0, 2);
 	tcase_add_loop_test(tc, bent_outer, 0, 6);
 	tcase_add_test(tc, random_inner);
 	tcase_add_test(tc, outbox_full);
