@@ -15,24 +15,64 @@
  *
  * Full: the sender takes the place of its least recently used context among a
  * few (and says FORGET); the receiver refuses with number 0, and the sender
- * stays explicit for that pair until it asks again after a while.
+ * stays explicit for that pair until it asks again after a while. At a hub a
+ * link gets a quarter of each table at most, and a number that rests counts as
+ * its own: no edge can use up the others' by asking and forgetting.
+ *
+ * A lost connection may swallow FORGET or the answer. So who asks again for
+ * the same fields gets the same number, an answer to nothing is answered with
+ * FORGET, and a receiver at its limit gives up what was not used for IDLE_MS
+ * (and says UNKNOWN): nothing stays behind for good.
  */
 #include "core/state.h"
 
-enum { ASK_AGAIN_MS = 3000, EVICT_TRIES = 8, PLACE_TRIES = 256,
-	LINK_SHARE = 4 };
+enum { ASK_AGAIN_MS = 3000, EVICT_TRIES = 8, PLACE_TRIES = 64,
+	LINK_SHARE = 4, IDLE_MS = 10 * 60 * 1000 };
 
-static uint32_t hash_tx(const struct engine *e, uint32_t link,
-			const struct session *s, const uint8_t nh_hop[2])
+/** struct fields - what a context stands for */
+struct fields {
+	uint32_t link;
+	const struct addr6 *host, *peer;
+	uint8_t nh, hop;
+};
+
+static uint32_t hash_fields(const struct engine *e, const struct fields *f)
 {
 	uint8_t key[38];
 
-	put32(key, link);
-	memcpy(key + 4, &s->host, 16);
-	memcpy(key + 20, &s->peer, 16);
-	memcpy(key + 36, nh_hop, 2);
+	put32(key, f->link);
+	memcpy(key + 4, f->host, 16);
+	memcpy(key + 20, f->peer, 16);
+	key[36] = f->nh;
+	key[37] = f->hop;
 	return hash_bytes(e, key, sizeof(key));
 }
+
+static uint32_t hash_number(uint32_t link, uint32_t number)
+{
+	return (number ^ link << 16) * 2654435761u;
+}
+
+/* The context of @f among @all, indexed by @t; NONE if there is none. */
+static uint32_t find_fields(const struct engine *e, const struct table *t,
+			    const struct context *all, const struct fields *f)
+{
+	uint32_t n = table_first(t, hash_fields(e, f));
+
+	for (; n != NONE; n = table_next(t, n))
+		if (all[n].link == f->link && all[n].nh == f->nh &&
+		    all[n].hop == f->hop && addr6_eq(&all[n].host, f->host) &&
+		    addr6_eq(&all[n].peer, f->peer))
+			return n;
+	return NONE;
+}
+
+static uint32_t most_of(const struct engine *e)
+{
+	return is_edge(e) ? e->conf.contexts : e->conf.contexts / LINK_SHARE;
+}
+
+/* -- tx ------------------------------------------------------------------- */
 
 static void tell_forget(struct engine *e, struct link *l, uint32_t number)
 {
@@ -52,82 +92,118 @@ static void ask(struct engine *e, struct link *l, struct context *c, msec now)
 	out_message(e, l, &m);
 }
 
-/* A place for a new context: a free one, else the oldest of a few. */
-static uint32_t tx_place(struct engine *e)
+static void tx_drop(struct engine *e, uint32_t n)
 {
+	struct context *c = &e->tx[n];
+
+	table_remove(&e->tx_key, n);
+	if (c->number)
+		table_remove(&e->tx_number, n);
+	c->used = false;
+	e->link[c->link].tx_contexts--;
+}
+
+/* A place for a new context: a free one, else the oldest of a few. */
+static uint32_t tx_place(struct engine *e, const struct link *l)
+{
+	bool full = l->tx_contexts >= most_of(e);
 	uint32_t best = NONE;
 
 	for (int i = 0; i < EVICT_TRIES; i++) {
 		uint32_t n = e->tx_cursor++ % e->conf.contexts;
+		const struct context *c = &e->tx[n];
 
-		if (!e->tx[n].used)
+		if (!c->used && !full)
 			return n;
-		if (best == NONE || e->tx[n].at < e->tx[best].at)
+		if (!c->used || (full && c->link != link_index(e, l)))
+			continue;
+		if (best == NONE || c->at < e->tx[best].at)
 			best = n;
 	}
-	table_remove(&e->tx_key, best);
+	if (best == NONE)
+		return NONE;
 	tell_forget(e, &e->link[e->tx[best].link], e->tx[best].number);
+	tx_drop(e, best);
 	return best;
+}
+
+static void tx_add(struct engine *e, struct link *l, const struct fields *f,
+		   msec now)
+{
+	uint32_t n = tx_place(e, l);
+
+	if (n == NONE)
+		return;
+	e->tx[n] = (struct context){ .used = true, .nh = f->nh, .hop = f->hop,
+		.link = f->link, .host = *f->host, .peer = *f->peer,
+		.ref = n | e->next_ref++ << 20 };
+	table_add(&e->tx_key, hash_fields(e, f), n);
+	l->tx_contexts++;
+	ask(e, l, &e->tx[n], now);
 }
 
 uint32_t context_for(struct engine *e, struct link *l, const struct session *s,
 		     uint8_t nh, msec now)
 {
-	uint8_t nh_hop[2] = { nh, s->hop };
-	uint32_t link = link_index(e, l);
-	uint32_t hash = hash_tx(e, link, s, nh_hop);
-	uint32_t n = table_first(&e->tx_key, hash);
+	struct fields f = { link_index(e, l), &s->host, &s->peer, nh, s->hop };
+	uint32_t n = find_fields(e, &e->tx_key, e->tx, &f);
 	struct context *c;
 
-	for (; n != NONE; n = table_next(&e->tx_key, n)) {
-		c = &e->tx[n];
-		if (c->link == link && c->nh == nh && c->hop == s->hop &&
-		    addr6_eq(&c->host, &s->host) &&
-		    addr6_eq(&c->peer, &s->peer)) {
-			if (c->number)
-				c->at = now;
-			else if (now - c->at > ASK_AGAIN_MS)
-				ask(e, l, c, now);
-			return c->number;
-		}
+	if (n == NONE) {
+		tx_add(e, l, &f, now);
+		return 0;
 	}
-	n = tx_place(e);
 	c = &e->tx[n];
-	*c = (struct context){ .used = true, .nh = nh, .hop = s->hop,
-		.link = link, .host = s->host, .peer = s->peer,
-		.ref = n | e->next_ref++ << 20 };
-	table_add(&e->tx_key, hash, n);
-	ask(e, l, c, now);
-	return 0;
+	if (c->number)
+		c->at = now;
+	else if (now - c->at > ASK_AGAIN_MS)
+		ask(e, l, c, now);
+	return c->number;
 }
 
 void context_told(struct engine *e, struct link *l,
 		  const struct msg_context_is *m)
 {
 	uint32_t n = m->ref & 0xfffff;
+	struct context *c;
 
 	if (n >= e->conf.contexts || !e->tx[n].used ||
 	    e->tx[n].ref != m->ref || e->tx[n].link != link_index(e, l) ||
 	    m->number > TAG_NUMBER) {
 		end_packet(e, l, DROP_STALE_MESSAGE);
+		tell_forget(e, l, m->number);
 		return;
 	}
-	e->tx[n].number = m->number;
+	c = &e->tx[n];
+	if (c->number)
+		table_remove(&e->tx_number, n);
+	c->number = m->number;
+	if (c->number)
+		table_add(&e->tx_number, hash_number(c->link, c->number), n);
 }
 
 void context_unknown(struct engine *e, struct link *l, uint32_t number)
 {
-	for (uint32_t n = 0; n < e->conf.contexts; n++) {
-		struct context *c = &e->tx[n];
+	uint32_t link = link_index(e, l);
+	uint32_t n = table_first(&e->tx_number, hash_number(link, number));
 
-		if (c->used && c->number == number &&
-		    c->link == link_index(e, l)) {
-			table_remove(&e->tx_key, n);
-			c->used = false;
-			return;
-		}
-	}
+	while (n != NONE && (e->tx[n].number != number ||
+			     e->tx[n].link != link))
+		n = table_next(&e->tx_number, n);
+	if (n == NONE)
+		end_packet(e, l, DROP_STALE_MESSAGE);
+	else
+		tx_drop(e, n);
 }
+
+void context_drop_tx(struct engine *e, uint32_t link)
+{
+	for (uint32_t n = 0; n < e->conf.contexts; n++)
+		if (e->tx[n].used && e->tx[n].link == link)
+			tx_drop(e, n);
+}
+
+/* -- rx ------------------------------------------------------------------- */
 
 static uint32_t rx_find(const struct engine *e, uint32_t number)
 {
@@ -142,24 +218,66 @@ struct context *context_find(struct engine *e, uint32_t number)
 {
 	uint32_t n = rx_find(e, number);
 
-	return n == NONE || !e->rx[n].used ? NULL : &e->rx[n];
+	if (n == NONE || !e->rx[n].used)
+		return NULL;
+	e->rx[n].at = e->now;
+	return &e->rx[n];
 }
 
-/* A free place whose number has rested. */
-static uint32_t rx_place(struct engine *e, msec now)
+static void rest(struct engine *e, uint32_t n, msec now)
 {
+	struct context *c = &e->rx[n];
+
+	table_remove(&e->rx_key, n);
+	c->used = false;
+	c->rest_until = now + CONTEXT_REST_MS;
+}
+
+/* It has rested: nobody's any more. */
+static void release(struct engine *e, uint32_t n)
+{
+	struct context *c = &e->rx[n];
+
+	table_remove(&e->rx_number, n);
+	c->number = 0;
+	if (c->link != NONE)
+		e->link[c->link].contexts--;
+}
+
+static void give_up(struct engine *e, struct link *l, uint32_t n, msec now)
+{
+	struct msg m = { .type = MSG_UNKNOWN,
+		.u.unknown = { e->rx[n].number } };
+
+	rest(e, n, now);
+	out_message(e, l, &m);
+}
+
+/* A place for a number of @l, NONE if it has its share or all is full. */
+static uint32_t rx_place(struct engine *e, struct link *l, msec now)
+{
+	uint32_t found = NONE;
+
 	for (int i = 0; i < PLACE_TRIES; i++) {
 		uint32_t n = e->rx_cursor++ % e->conf.contexts;
 		struct context *c = &e->rx[n];
 
-		if (c->used || (c->number && now < c->rest_until))
+		if (c->used) {
+			if (l->contexts >= most_of(e) &&
+			    c->link == link_index(e, l) &&
+			    now - c->at > IDLE_MS)
+				give_up(e, l, n, now);
+			continue;
+		}
+		if (c->number && now < c->rest_until)
 			continue;
 		if (c->number)
-			table_remove(&e->rx_number, n);
-		c->number = 0;
-		return n;
+			release(e, n);
+		found = n;
+		if (l->contexts < most_of(e))
+			return found;
 	}
-	return NONE;
+	return l->contexts < most_of(e) ? found : NONE;
 }
 
 static uint32_t fresh_number(struct engine *e)
@@ -175,37 +293,35 @@ static uint32_t fresh_number(struct engine *e)
 void context_asked(struct engine *e, struct link *l,
 		   const struct msg_context *m, msec now)
 {
+	struct fields f = { link_index(e, l), &m->host, &m->peer, m->nh,
+		m->hop };
 	struct msg answer = { .type = MSG_CONTEXT_IS,
 		.u.context_is = { .ref = m->ref } };
-	uint32_t most = is_edge(e) ? e->conf.contexts :
-			e->conf.contexts / LINK_SHARE;
-	uint32_t n = NONE;
+	uint32_t n = find_fields(e, &e->rx_key, e->rx, &f);
 
+	if (n != NONE) {
+		e->rx[n].at = now;
+		answer.u.context_is.number = e->rx[n].number;
+		out_message(e, l, &answer);
+		return;
+	}
 	if (!prefix6_contains(&l->prefix, &m->host) ||
 	    !addr6_is_unicast(&m->peer) ||
 	    prefix6_contains(&l->prefix, &m->peer))
 		end_packet(e, l, DROP_SPOOFED);
-	else if (l->contexts < most)
-		n = rx_place(e, now);
+	else
+		n = rx_place(e, l, now);
 	if (n != NONE) {
 		e->rx[n] = (struct context){ .used = true, .nh = m->nh,
-			.hop = m->hop, .link = link_index(e, l),
+			.hop = m->hop, .link = f.link,
 			.number = fresh_number(e), .host = m->host,
 			.peer = m->peer, .at = now };
 		table_add(&e->rx_number, e->rx[n].number * 2654435761u, n);
+		table_add(&e->rx_key, hash_fields(e, &f), n);
 		l->contexts++;
 		answer.u.context_is.number = e->rx[n].number;
 	}
 	out_message(e, l, &answer);
-}
-
-static void rest(struct engine *e, uint32_t n, msec now)
-{
-	struct context *c = &e->rx[n];
-
-	c->used = false;
-	c->rest_until = now + CONTEXT_REST_MS;
-	e->link[c->link].contexts--;
 }
 
 void context_forget(struct engine *e, struct link *l, uint32_t number, msec now)
@@ -218,18 +334,18 @@ void context_forget(struct engine *e, struct link *l, uint32_t number, msec now)
 		rest(e, n, now);
 }
 
-void context_drop_tx(struct engine *e, uint32_t link)
-{
-	for (uint32_t n = 0; n < e->conf.contexts; n++)
-		if (e->tx[n].used && e->tx[n].link == link) {
-			table_remove(&e->tx_key, n);
-			e->tx[n].used = false;
-		}
-}
-
 void context_drop_rx(struct engine *e, uint32_t link, msec now)
 {
 	for (uint32_t n = 0; n < e->conf.contexts; n++)
 		if (e->rx[n].used && e->rx[n].link == link)
 			rest(e, n, now);
+}
+
+void context_drop_link(struct engine *e, uint32_t link, msec now)
+{
+	context_drop_tx(e, link);
+	context_drop_rx(e, link, now);
+	for (uint32_t n = 0; n < e->conf.contexts; n++)
+		if (e->rx[n].number && e->rx[n].link == link)
+			e->rx[n].link = NONE; /* its place may be another's */
 }

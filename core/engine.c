@@ -47,6 +47,8 @@ static size_t layout(struct engine *e, const struct engine_conf *c)
 		{ offsetof(struct engine, own_key), c->own },
 		{ offsetof(struct engine, own_name), c->own },
 		{ offsetof(struct engine, tx_key), c->contexts },
+		{ offsetof(struct engine, tx_number), c->contexts },
+		{ offsetof(struct engine, rx_key), c->contexts },
 		{ offsetof(struct engine, rx_number), c->contexts },
 		{ offsetof(struct engine, link_number), c->links },
 		{ offsetof(struct engine, link_prefix), c->links },

@@ -165,8 +165,7 @@ static void link_remove(struct engine *e, struct link *l, msec now)
 	tell_route(e, l, false);
 	session_remove_all(e, n);
 	carrier_leave_all(e, l, LEFT_CLOSED, now);
-	context_drop_tx(e, n);
-	context_drop_rx(e, n, now);
+	context_drop_link(e, n, now);
 	table_remove(&e->link_number, n);
 	table_remove(&e->link_prefix, n);
 	e->prefix_lens[l->prefix.len]--;

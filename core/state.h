@@ -165,7 +165,8 @@ struct carrier {
 };
 
 /** struct context - header fields behind a number
- * @ref: tx: of the CONTEXT message. @number: 0: not answered yet
+ * @ref: tx: of the CONTEXT message. @number: 0: not answered yet; rx: free
+ * @at: tx: asked or used; rx: used
  * @rest_until: rx: forgotten, not to be used again before
  */
 struct context {
@@ -237,7 +238,8 @@ struct link {
 	uint16_t next_eport, next_hport;
 	msec probe_wait, own_off_until;
 	bool probing;
-	uint32_t sessions, contexts, sync_next;
+	uint32_t sessions, sync_next;
+	uint32_t contexts, tx_contexts;	/* rx, resting ones included; tx */
 	struct traffic sent[VIA_COUNT], received[VIA_COUNT];
 	uint64_t drops;
 };
@@ -300,7 +302,7 @@ struct engine {
 	uint32_t fast_free, fast_top, fast_active, fast_use;
 
 	struct context *tx, *rx;
-	struct table tx_key, rx_number;
+	struct table tx_key, tx_number, rx_key, rx_number;
 	uint32_t tx_cursor, rx_cursor, next_ref;
 
 	struct link *link;
@@ -554,6 +556,8 @@ void context_unknown(struct engine *e, struct link *l, uint32_t number);
 /** context_drop_tx(), context_drop_rx() - All of a link */
 void context_drop_tx(struct engine *e, uint32_t link);
 void context_drop_rx(struct engine *e, uint32_t link, msec now);
+/** context_drop_link() - The link ends: both, and what rests is nobody's */
+void context_drop_link(struct engine *e, uint32_t link, msec now);
 
 /* -- carrier.c: what own TCP and own UDP share ---------------------------- */
 

@@ -152,6 +152,156 @@ START_TEST(a_number_rests)
 }
 END_TEST
 
+/* -- nobody's share is used up, nothing stays behind ------------------------------ */
+
+static struct sim *two_edges(uint32_t contexts)
+{
+	struct sim_conf c = { .seed = 22, .edges = 2, .contexts = contexts,
+		.inbound = "all" };
+
+	return sim_up(&c);
+}
+
+/* The number that the hub gives to an edge which asks for peer ::@last. */
+static uint32_t ask_hub(struct sim *s, uint32_t edge, uint8_t last)
+{
+	struct link *l = link_by_addr(s->hub.e,
+				      &s->edge[edge].conf.prefix.addr);
+	struct msg_context m = { .ref = last, .host = sim_host(edge),
+		.peer = sim_peer(), .nh = PROTO_UDP, .hop = 64 };
+	uint32_t n;
+
+	m.peer.b[15] = last;
+	s->hub.e->now = s->now;
+	context_asked(s->hub.e, l, &m, s->now);
+	pump(&s->hub);
+	for (n = 0; n < s->conf.contexts; n++)
+		if (s->hub.e->rx[n].used &&
+		    addr6_eq(&s->hub.e->rx[n].host, &m.host) &&
+		    addr6_eq(&s->hub.e->rx[n].peer, &m.peer))
+			return s->hub.e->rx[n].number;
+	return 0;
+}
+
+START_TEST(asked_twice)
+{
+	struct sim *s = up(0);
+	uint32_t number = ask_hub(s, 0, 9);
+
+	ck_assert_uint_ne(number, 0);
+	for (int i = 0; i < 5; i++)
+		ck_assert_uint_eq(ask_hub(s, 0, 9), number);
+	ck_assert_uint_eq(sim_link(&s->hub)->contexts, 1);
+	sim_end(s);
+}
+END_TEST
+
+/* Asking and forgetting, or coming again as a new process, all the time. */
+START_TEST(churn_costs_its_own_link)
+{
+	struct sim *s = two_edges(64);
+	struct link *l = sim_link(&s->hub);
+	uint32_t given = 0, number;
+
+	for (int i = 0; i < 200; i++) {
+		number = ask_hub(s, 0, (uint8_t)(i + 10));
+		given += number != 0;
+		if (_i)
+			context_drop_rx(s->hub.e, 0, s->now);
+		else if (number)
+			context_forget(s->hub.e, l, number, s->now);
+	}
+	ck_assert_uint_eq(given, 64 / 4);
+	for (uint8_t i = 0; i < 64 / 4; i++)
+		ck_assert_uint_ne(ask_hub(s, 1, i), 0);
+	sim_run(s, CONTEXT_REST_MS + 1000);
+	ck_assert_uint_ne(ask_hub(s, 0, 10), 0);
+	sim_end(s);
+}
+END_TEST
+
+/* What a link that is gone has left behind counts for nobody. */
+START_TEST(rests_without_its_link)
+{
+	struct sim *s = two_edges(64);
+
+	for (uint8_t i = 0; i < 64 / 4; i++)
+		ask_hub(s, 0, i);
+	s->hub.e->link[0].revoked = true;
+	engine_revoke(s->hub.e, "edge0", s->now);
+	pump(&s->hub);
+	sim_run(s, CONTEXT_REST_MS + 60 * 1000);
+	ck_assert(link_by_addr(s->hub.e, &s->edge[0].conf.prefix.addr));
+	for (uint8_t i = 0; i < 64 / 4; i++)
+		ck_assert_uint_ne(ask_hub(s, 0, i), 0);
+	ck_assert_uint_eq(link_by_addr(s->hub.e,
+			  &s->edge[0].conf.prefix.addr)->contexts, 64 / 4);
+	sim_end(s);
+}
+END_TEST
+
+/* At its limit the receiver gives up what nobody used, and says so. */
+START_TEST(idle_ones_go_first)
+{
+	struct nth n = { .kind = WIRE_MESSAGE, .dir = DOWN, .all = true,
+		.type = MSG_CONTEXT_IS }; /* nobody asked: no FORGET, please */
+	struct sim *s = two_edges(16);
+	const uint64_t *drops = s->edge[0].e->drops;
+
+	sim_hook(s, &n);
+	for (uint8_t i = 0; i < 4; i++)
+		ck_assert_uint_ne(ask_hub(s, 0, i), 0);
+	ck_assert_uint_eq(ask_hub(s, 0, 4), 0);
+	sim_run(s, 11 * 60 * 1000);
+	ck_assert_uint_ne(ask_hub(s, 0, 3), 0);	/* in use again */
+	ck_assert_uint_eq(ask_hub(s, 0, 4), 0);	/* the others rest now */
+	sim_run(s, 100);
+	ck_assert_uint_eq(drops[DROP_STALE_MESSAGE], 3); /* told */
+	sim_run(s, CONTEXT_REST_MS + 1000);
+	for (uint8_t i = 4; i < 7; i++)
+		ck_assert_uint_ne(ask_hub(s, 0, i), 0);
+	ck_assert_uint_ne(ask_hub(s, 0, 3), 0);
+	sim_end(s);
+}
+END_TEST
+
+/* The hub's own asking for one edge leaves the others' contexts alone. */
+START_TEST(hub_asks_in_shares)
+{
+	struct session t = { .host = sim_host(0), .peer = sim_peer() };
+	struct sim *s = two_edges(64);
+	struct link *l = sim_link(&s->hub);
+
+	for (int i = 0; i < 200; i++) {
+		t.peer.b[14] = (uint8_t)i;
+		context_for(s->hub.e, l, &t, PROTO_UDP, s->now);
+		pump(&s->hub);
+		sim_run(s, 50);
+		ck_assert_uint_le(l->tx_contexts, 64 / 4);
+	}
+	ck_assert_uint_eq(used(s->hub.e->tx, 64), 64 / 4);
+	sim_end(s);
+}
+END_TEST
+
+/* The answer comes when nobody wants it any more: the number is given back. */
+START_TEST(answer_to_nothing)
+{
+	struct sim *s = up(0);
+
+	ck_assert_uint_ne(ask_hub(s, 0, 9), 0);	/* the edge knows nothing of it */
+	sim_run(s, 100);
+	ck_assert_uint_eq(used(s->hub.e->rx, s->conf.contexts), 0);
+	/* nor does "unknown number 0" mean those that have none yet */
+	query(s, 1000);
+	ck_assert_uint_eq(used(s->edge[0].e->tx, s->conf.contexts), 1);
+	s->edge[0].e->tx[0].number = 0;
+	context_unknown(s->edge[0].e, sim_link(&s->edge[0]), 0);
+	ck_assert_uint_eq(used(s->edge[0].e->tx, s->conf.contexts), 1);
+	sim_free(s);
+}
+END_TEST
+
 /* Hop limits that differ from the context's go explicit at first. */
 START_TEST(hop_limit)
 {
@@ -181,6 +331,12 @@ int main(void)
 	tcase_add_loop_test(tc, unknown_number, 0, 2);
 	tcase_add_test(tc, full);
 	tcase_add_test(tc, a_number_rests);
+	tcase_add_test(tc, asked_twice);
+	tcase_add_loop_test(tc, churn_costs_its_own_link, 0, 2);
+	tcase_add_test(tc, rests_without_its_link);
+	tcase_add_test(tc, idle_ones_go_first);
+	tcase_add_test(tc, hub_asks_in_shares);
+	tcase_add_test(tc, answer_to_nothing);
 	tcase_add_test(tc, hop_limit);
 	return run_case(suite, tc);
 }
