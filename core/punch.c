@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * punch.c - keeps the shared carrier's mapping, and measures its path
+ * punch.c - keeps the shared carrier's mapping
  *
  * Theory of operation
  * ===================
@@ -12,22 +12,16 @@
  * not answered is repeated, then the socket is given a fresh mapping, then the
  * carrier is down and the relay is wanted. One ASK per KEEP_MS of silence keeps
  * the mapping.
- *
- * Sizes, both ends: padded ASKs, whose ANSWER tells the size that arrived;
- * size_timer() sends them in rounds, because a packet may be lost: twice the
- * plateaus of the field, then what lies between the two that were found.
  */
 #include "core/state.h"
 
 enum {
 	KEEP_MS = SHARED_KEEP_MS,	/* below the shortest time-out seen, 15 s */
 	ASK_MS = 1000, ASK_TRIES = 6, ASK_FRESH = 3, ASK_SLOW_MS = 5000,
-	BUSY_MS = 2000, SILENT_MS = 1000,
-	SIZE_ROUND_MS = 400, SIZE_AGAIN_MS = 30 * 60 * 1000
+	BUSY_MS = 2000, SILENT_MS = 1000
 };
 
-/* A punch on shared to @to, padded with zeroes to an IPv4 packet of @size. */
-static void punch(struct engine *e, struct link *l, const struct punch *p,
+void shared_punch(struct engine *e, struct link *l, const struct punch *p,
 		  struct taddr4 to, size_t size)
 {
 	size_t len = size > IP_UDP + WIRE_PUNCH ? size - IP_UDP : WIRE_PUNCH;
@@ -53,7 +47,7 @@ void shared_ask(struct engine *e, struct link *l, msec now)
 	    e->conf.carriers == CARRIERS_RELAY)
 		return;
 	l->asked_at = now;
-	punch(e, l, &p, l->shared, 0);
+	shared_punch(e, l, &p, l->shared, 0);
 	if (l->shared_up) /* the answer is due; see shared_timer() */
 		link_due(e, l, TIMER_PUNCH, now + (3 * l->rtt_ms > ASK_MS ?
 			 3 * l->rtt_ms : ASK_MS));
@@ -180,78 +174,6 @@ void shared_timer(struct engine *e, struct link *l, msec now)
 		  ASK_MS : (msec)250 << (l->punch_tried - 1)));
 }
 
-/* Sizes tried first: plateaus of the field (Ethernet, PPPoE, DS-Lite, GRE,
- * LTE ...), largest first. A further round looks between two of them.
- */
-static const uint16_t plateau[] = { 1500, 1492, 1480, 1472, 1460, 1452, 1440,
-	1428, 1420, 1400, 1380, 1360, 1340, 1320, 1300, 1280, 1240, 1200, 1100,
-	1000, 800, LEAST_MTU };
-enum { PLATEAUS = sizeof(plateau) / sizeof(plateau[0]) };
-
-static void size_ask(struct engine *e, struct link *l, uint16_t size)
-{
-	struct punch p = { .type = PUNCH_ASK, .nonce = rand64(&e->rand) };
-
-	if (size <= e->uplink_mtu)
-		punch(e, l, &p, l->shared, size);
-}
-
-void size_timer(struct engine *e, struct link *l, msec now)
-{
-	uint16_t above = 0;
-
-	if (!shared_works(e, l))
-		return;
-	for (int i = 0; i < PLATEAUS; i++) {
-		if (plateau[i] <= l->size_out)
-			break;
-		if (l->size_tried < 2)
-			size_ask(e, l, plateau[i]);
-		above = plateau[i];
-	}
-	if (l->size_tried == 2 && l->size_out && above &&
-	    l->size_out < e->uplink_mtu)
-		for (uint16_t s = (uint16_t)(above - 4); s > l->size_out;
-		     s = (uint16_t)(s - 4))
-			size_ask(e, l, s);
-	if (l->size_tried++ < 3) { /* the fourth only waits for answers */
-		link_due(e, l, TIMER_SIZE, now + SIZE_ROUND_MS + 2 * l->rtt_ms);
-	} else {
-		l->size_tried = 0;
-		l->size_settled = true;
-		link_due(e, l, TIMER_SIZE, now + SIZE_AGAIN_MS);
-	}
-}
-
-void size_doubt(struct engine *e, struct link *l, msec now)
-{
-	if (l->size_tried || !l->size_out) /* being measured already */
-		return;
-	l->size_out = 0;
-	l->size_settled = false;
-	fast_settle_all(e);
-	link_due(e, l, TIMER_SIZE, now);
-}
-
-void size_tell(struct engine *e, struct link *l)
-{
-	struct msg m = { .type = MSG_SIZE, .u.size = { l->size_out } };
-
-	if (l->size_out)
-		out_message(e, l, &m);
-}
-
-void size_heard(struct engine *e, struct link *l, uint16_t bytes)
-{
-	if (bytes <= l->size_out || bytes < LEAST_MTU)
-		return; /* the answer to an ASK without padding */
-	l->size_out = bytes;
-	fast_settle_all(e);
-	size_tell(e, l);
-	if (path_size(l))
-		out_note(e, l, NOTE_SIZE);
-}
-
 static void heard_seen(struct engine *e, struct link *l, struct taddr4 seen,
 		       msec now)
 {
@@ -272,7 +194,7 @@ static void answer(struct engine *e, struct link *l, uint8_t type,
 	struct punch p = { .type = type, .nonce = nonce, .addr = d->from,
 		.size = (uint16_t)(d->bytes.len + IP_UDP) };
 
-	punch(e, l, &p, d->from, 0);
+	shared_punch(e, l, &p, d->from, 0);
 }
 
 static void hub_punched(struct engine *e, struct link *l, const struct punch *p,
@@ -321,7 +243,7 @@ static void edge_punched(struct engine *e, struct link *l,
 		answer(e, l, PUNCH_ANSWER, p->nonce, d);
 		break;
 	case PUNCH_CHALLENGE:
-		punch(e, l, &echo, l->shared, 0);
+		shared_punch(e, l, &echo, l->shared, 0);
 		break;
 	case PUNCH_ANSWER:
 		heard_seen(e, l, p->addr, e->now);

@@ -10,7 +10,7 @@
  *   - else by relay, if shared does not work (shared_works()).
  * Super-packets are cut (cut.c) and partial checksums completed before.
  *
- * proof.c says whom to believe, punch.c keeps the mapping and measures.
+ * proof.c says whom to believe, punch.c keeps the mapping, size.c measures.
  *
  * Pieces wait in a ring of PARTS places for one second; a full ring forgets
  * the oldest: a flood of halves costs others at most their halves.
@@ -31,11 +31,6 @@ struct link *link_by_number(const struct engine *e, uint32_t number)
 	while (n != NONE && e->link[n].my_number != number)
 		n = table_next(&e->link_number, n);
 	return n == NONE ? NULL : &e->link[n];
-}
-
-uint16_t path_size(const struct link *l)
-{
-	return l->size_in < l->size_out ? l->size_in : l->size_out;
 }
 
 bool shared_works(const struct engine *e, const struct link *l)

@@ -524,11 +524,19 @@ void fresh_timer(struct engine *e, struct link *l, msec now);
 void silent_timer(struct engine *e, struct link *l, msec now);
 /** own_heard() - A packet came on an own carrier of @l */
 void own_heard(struct engine *e, struct link *l, msec now);
-void size_timer(struct engine *e, struct link *l, msec now);
 /** shared_works() - May packets be sent on shared? */
 bool shared_works(const struct engine *e, const struct link *l);
 /** link_by_number() - Link whose tag number is @number, NULL if none */
 struct link *link_by_number(const struct engine *e, uint32_t number);
+
+/** shared_punch() - A punch on shared to @to, padded with zeroes to an IPv4
+ * packet of @size
+ */
+void shared_punch(struct engine *e, struct link *l, const struct punch *p,
+		  struct taddr4 to, size_t size);
+
+/* -- size.c -------------------------------------------------------------- */
+
 /** path_size() - M: IPv4 bytes that pass both ways, 0 unknown */
 uint16_t path_size(const struct link *l);
 /** size_tell() - Tell the other end what reaches it, if that is known */
@@ -536,6 +544,7 @@ void size_tell(struct engine *e, struct link *l);
 /** size_doubt() - Something says that the path has become smaller: measure */
 void size_doubt(struct engine *e, struct link *l, msec now);
 void size_heard(struct engine *e, struct link *l, uint16_t bytes);
+void size_timer(struct engine *e, struct link *l, msec now);
 
 /* -- context.c ----------------------------------------------------------- */
 

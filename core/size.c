@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * size.c - the path MTU of a link, by padded punches (design 3, 4)
+ *
+ * Theory of operation
+ * ===================
+ * Each end measures its own direction: padded ASKs, whose ANSWER tells the
+ * size that arrived. size_timer() sends them in rounds, because a packet may be
+ * lost: twice the plateaus of the field, then what lies between the two that
+ * were found. The other end is told; M is the smaller of both.
+ */
+#include "core/state.h"
+
+enum { SIZE_ROUND_MS = 400, SIZE_AGAIN_MS = 30 * 60 * 1000 };
+
+uint16_t path_size(const struct link *l)
+{
+	return l->size_in < l->size_out ? l->size_in : l->size_out;
+}
+
+/* Sizes tried first: plateaus of the field (Ethernet, PPPoE, DS-Lite, GRE,
+ * LTE ...), largest first. A further round looks between two of them.
+ */
+static const uint16_t plateau[] = { 1500, 1492, 1480, 1472, 1460, 1452, 1440,
+	1428, 1420, 1400, 1380, 1360, 1340, 1320, 1300, 1280, 1240, 1200, 1100,
+	1000, 800, LEAST_MTU };
+enum { PLATEAUS = sizeof(plateau) / sizeof(plateau[0]) };
+
+static void size_ask(struct engine *e, struct link *l, uint16_t size)
+{
+	struct punch p = { .type = PUNCH_ASK, .nonce = rand64(&e->rand) };
+
+	if (size <= e->uplink_mtu)
+		shared_punch(e, l, &p, l->shared, size);
+}
+
+void size_timer(struct engine *e, struct link *l, msec now)
+{
+	uint16_t above = 0;
+
+	if (!shared_works(e, l))
+		return;
+	for (int i = 0; i < PLATEAUS; i++) {
+		if (plateau[i] <= l->size_out)
+			break;
+		if (l->size_tried < 2)
+			size_ask(e, l, plateau[i]);
+		above = plateau[i];
+	}
+	if (l->size_tried == 2 && l->size_out && above &&
+	    l->size_out < e->uplink_mtu)
+		for (uint16_t s = (uint16_t)(above - 4); s > l->size_out;
+		     s = (uint16_t)(s - 4))
+			size_ask(e, l, s);
+	if (l->size_tried++ < 3) { /* the fourth only waits for answers */
+		link_due(e, l, TIMER_SIZE, now + SIZE_ROUND_MS + 2 * l->rtt_ms);
+	} else {
+		l->size_tried = 0;
+		l->size_settled = true;
+		link_due(e, l, TIMER_SIZE, now + SIZE_AGAIN_MS);
+	}
+}
+
+void size_doubt(struct engine *e, struct link *l, msec now)
+{
+	if (l->size_tried || !l->size_out) /* being measured already */
+		return;
+	l->size_out = 0;
+	l->size_settled = false;
+	fast_settle_all(e);
+	link_due(e, l, TIMER_SIZE, now);
+}
+
+void size_tell(struct engine *e, struct link *l)
+{
+	struct msg m = { .type = MSG_SIZE, .u.size = { l->size_out } };
+
+	if (l->size_out)
+		out_message(e, l, &m);
+}
+
+void size_heard(struct engine *e, struct link *l, uint16_t bytes)
+{
+	if (bytes <= l->size_out || bytes < LEAST_MTU)
+		return; /* the answer to an ASK without padding */
+	l->size_out = bytes;
+	fast_settle_all(e);
+	size_tell(e, l);
+	if (path_size(l))
+		out_note(e, l, NOTE_SIZE);
+}
