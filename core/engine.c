@@ -52,6 +52,7 @@ static size_t layout(struct engine *e, const struct engine_conf *c)
 		{ offsetof(struct engine, rx_number), c->contexts },
 		{ offsetof(struct engine, link_number), c->links },
 		{ offsetof(struct engine, link_prefix), c->links },
+		{ offsetof(struct engine, link_latch), c->links },
 	};
 
 	for (size_t i = 0; i < sizeof(array) / sizeof(array[0]); i++) {
@@ -300,11 +301,13 @@ void engine_set_uplink(struct engine *e, uint32_t addr, uint16_t mtu, msec now)
 void engine_set_hub(struct engine *e, uint32_t addr, uint16_t shared_port,
 		    msec now)
 {
+	struct taddr4 hub = { addr, shared_port };
 	struct link *l = &e->link[0];
 	bool changed = l->shared.addr && l->shared.addr != addr;
 
 	e->now = now;
-	e->hub = l->shared = (struct taddr4){ addr, shared_port };
+	shared_at(l, hub);
+	e->hub = hub;
 	if (!changed)
 		return;
 	carrier_leave_all(e, l, LEFT_MOVED, now);

@@ -166,6 +166,7 @@ static void link_remove(struct engine *e, struct link *l, msec now)
 	session_remove_all(e, n);
 	carrier_leave_all(e, l, LEFT_CLOSED, now);
 	context_drop_link(e, n, now);
+	shared_unlatch(e, l);
 	table_remove(&e->link_number, n);
 	table_remove(&e->link_prefix, n);
 	e->prefix_lens[l->prefix.len]--;
@@ -223,6 +224,9 @@ static void new_epoch(struct engine *e, struct link *l, uint64_t epoch,
 		carrier_leave_all(e, l, LEFT_NAT, now);
 		context_drop_tx(e, n);
 		context_drop_rx(e, n, now);
+		shared_unlatch(e, l);
+		if (!is_edge(e))
+			l->shared_up = l->peer_shared = false;
 	}
 	l->old_epoch = l->peer_epoch;
 	l->peer_epoch = epoch;
@@ -352,8 +356,10 @@ static void edge_hello(struct engine *e, uint32_t conn,
 	}
 	new_epoch(e, l, m->epoch, now);
 	take_hello(e, l, m);
-	if (m->shared_port && l->shared.addr)
-		e->hub.port = l->shared.port = m->shared_port;
+	if (m->shared_port && l->shared.addr) {
+		e->hub.port = m->shared_port;
+		shared_at(l, e->hub);
+	}
 	control_up(e, l, conn, now);
 }
 

@@ -21,7 +21,7 @@
 enum {
 	BUSY_SILENT_MS = 1000,
 	HUB_SHARED_MS = 5 * SHARED_KEEP_MS,
-	PART_MS = 1000, UNKNOWN_MS = 10
+	PART_MS = 1000, TELL_MS = 1000
 };
 
 struct link *link_by_number(const struct engine *e, uint32_t number)
@@ -238,38 +238,27 @@ static void hand_in(struct engine *e, struct link *l, enum via via,
 	deliver(e, l, &f, via, e->now);
 }
 
-static void please_punch(struct engine *e, struct link *l)
+void shared_please(struct engine *e, struct link *l)
 {
 	struct msg m = { .type = MSG_PUNCH_PLEASE };
 
-	if (e->now - l->please_at < 1000 && l->please_at)
+	if (e->now - l->please_at < TELL_MS && l->please_at)
 		return;
 	l->please_at = e->now;
 	out_message(e, l, &m);
 }
 
-/* Only a latched source is told that its number is unknown; a flood of made-up
- * numbers costs one walk over the links per UNKNOWN_MS.
- */
+/* Only a latched source is told that its number is unknown. */
 static void unknown_context(struct engine *e, const struct engine_datagram *d,
 			    uint32_t number)
 {
 	struct msg m = { .type = MSG_UNKNOWN, .u.unknown = { number } };
+	struct link *l = shared_latched(e, d->from);
 
-	if (e->now - e->unknown_at < UNKNOWN_MS)
+	if (!l || (e->now - l->unknown_at < TELL_MS && l->unknown_at))
 		return;
-	e->unknown_at = e->now;
-	for (uint32_t n = 0; n < e->conf.links; n++) {
-		struct link *l = &e->link[n];
-
-		if (!l->used || !taddr4_eq(l->shared, d->from))
-			continue;
-		if (e->now - l->please_at >= 1000 || !l->please_at) {
-			l->please_at = e->now;
-			out_message(e, l, &m);
-		}
-		return;
-	}
+	l->unknown_at = e->now;
+	out_message(e, l, &m);
 }
 
 static enum drop data(struct engine *e, uint32_t number,
@@ -287,10 +276,10 @@ static enum drop data(struct engine *e, uint32_t number,
 	}
 	l = &e->link[c->link];
 	if (!taddr4_eq(d->from, l->shared)) {
-		please_punch(e, l);
+		shared_please(e, l);
 		return DROP_NOT_LATCHED;
 	}
-	l->shared_rx = e->now;
+	shared_heard(l, e->now);
 	src = is_edge(e) ? &c->peer : &c->host;
 	dst = is_edge(e) ? &c->host : &c->peer;
 	ip6_header(head, src, dst, c->nh, (uint16_t)body.len, d->tos, 0,
@@ -366,9 +355,9 @@ static enum drop explicit_packet(struct engine *e, uint32_t number,
 	if (bad)
 		return bad;
 	if (taddr4_eq(d->from, l->shared))
-		l->shared_rx = e->now;
+		shared_heard(l, e->now);
 	else
-		please_punch(e, l);
+		shared_please(e, l);
 	part = bytes.at[WIRE_PROVEN];
 	bytes.at += WIRE_EXPLICIT;
 	bytes.len -= WIRE_EXPLICIT;

@@ -31,7 +31,7 @@ static void size_ask(struct engine *e, struct link *l, uint16_t size)
 	struct punch p = { .type = PUNCH_ASK, .nonce = rand64(&e->rand) };
 
 	if (size <= e->uplink_mtu)
-		shared_punch(e, l, &p, l->shared, size);
+		shared_punch(e, l, &p, size);
 }
 
 void size_timer(struct engine *e, struct link *l, msec now)

@@ -218,14 +218,17 @@ struct link {
 	struct keys rx;
 	/* shared */
 	bool shared_up, peer_shared, relay_wanted;
-	struct taddr4 shared, candidate, shared_local;
+	struct taddr4 shared, shared_local;	/* the latch: theirs, ours */
+	struct taddr4 candidate, candidate_local;	/* CHALLENGE went there */
 	struct taddr4 seen;		/* cip:cport */
-	uint64_t nonce, ask_nonce, top_punch;
+	uint64_t nonce, top_punch;	/* counter of the newest punch */
+	bool unanswered;		/* edge: nothing came since an ASK */
 	uint8_t punch_tried, size_tried;
-	msec own_rx;			/* edge: last packet on own carriers */
+	msec own_rx;			/* last packet on own carriers */
 	msec silent_asked;		/* edge: own_rx when asked about it */
 	uint32_t socket;		/* edge: counts fresh ones; hub: latched */
-	msec shared_rx, shared_tx, asked_at, please_at, ptb_at;
+	msec shared_rx, shared_tx, asked_at, ptb_at;
+	msec please_at, unknown_at;	/* last told, once a second */
 	/* path MTU: of IPv4 packets, 0 unknown */
 	uint16_t size_out, size_in;
 	bool size_settled;		/* all rounds were done once */
@@ -308,6 +311,7 @@ struct engine {
 	struct link *link;
 	struct table link_number;
 	struct table link_prefix;
+	struct table link_latch;	/* hub: by address of shared */
 	uint8_t prefix_lens[129];	/* links per prefix length */
 	struct conn *conn;
 
@@ -321,7 +325,7 @@ struct engine {
 	uint64_t drops[DROP_COUNT];
 	uint8_t tos;			/* of the present datagram */
 	uint32_t icmp_tokens;
-	msec icmp_at, unknown_at;
+	msec icmp_at;
 
 	struct out out[OUT_CAP];
 	uint32_t out_count, out_done;
@@ -529,11 +533,23 @@ bool shared_works(const struct engine *e, const struct link *l);
 /** link_by_number() - Link whose tag number is @number, NULL if none */
 struct link *link_by_number(const struct engine *e, uint32_t number);
 
-/** shared_punch() - A punch on shared to @to, padded with zeroes to an IPv4
- * packet of @size
+/** shared_punch() - A punch on shared, padded with zeroes to an IPv4 packet of
+ * @size. Return: the datagram, NULL if there is no room
  */
-void shared_punch(struct engine *e, struct link *l, const struct punch *p,
-		  struct taddr4 to, size_t size);
+struct out *shared_punch(struct engine *e, struct link *l,
+			 const struct punch *p, size_t size);
+/** shared_heard() - Something came on shared that may be believed */
+void shared_heard(struct link *l, msec now);
+/** shared_please() - Tell the other end, once a second, to punch */
+void shared_please(struct engine *e, struct link *l);
+/** shared_latched() - The link whose shared carrier is at @from */
+struct link *shared_latched(struct engine *e, struct taddr4 from);
+/** shared_at() - Edge: the hub's end of shared is there; our outside address,
+ * as seen from there, is another
+ */
+void shared_at(struct link *l, struct taddr4 hub);
+/** shared_unlatch() - Hub: nothing is known of where the edge is */
+void shared_unlatch(struct engine *e, struct link *l);
 
 /* -- size.c -------------------------------------------------------------- */
 
