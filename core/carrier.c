@@ -480,6 +480,8 @@ void carrier_leave(struct engine *e, uint32_t n, enum left why, bool tell,
 	fast_drop(e, n);
 	if (tell)
 		tell_left(e, c, why);
+	if (why == LEFT_QUIET)
+		size_suspect(e, l, now);
 	if (c->proto == PROTO_TCP && c->state == CARRIER_UP &&
 	    (why == LEFT_CLOSED || why == LEFT_MOVED || why == LEFT_BUDGET) &&
 	    !carrier_is_idle(e, c, now))
@@ -594,6 +596,8 @@ void carrier_out(struct engine *e, uint32_t n, struct pkt *p, msec now)
 	count_carried(c);
 	count_own(&e->link[c->link].sent[VIA_OWN], p, p->f->len);
 	c->last_tx = now;
+	if (p->f->len > SMALL_OUTER + IP6_HDR - IP4_HDR)
+		size_sent(e, &e->link[c->link]);
 	xlat_to_outer(p, &c->out);
 	out_outer(e, p->f);
 }

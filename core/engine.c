@@ -291,11 +291,15 @@ void engine_set_uplink(struct engine *e, uint32_t addr, uint16_t mtu, msec now)
 	e->now = now;
 	e->uplink = addr;
 	e->uplink_mtu = mtu < FULL_MTU ? mtu : FULL_MTU;
+	for (uint32_t n = 0; n < e->conf.links; n++)
+		if (e->link[n].used && (e->link[n].size_out > e->uplink_mtu ||
+					(changed && is_edge(e))))
+			size_doubt(e, &e->link[n], now);
 	if (!changed || !is_edge(e))
 		return;
 	carrier_leave_all(e, &e->link[0], LEFT_NAT, now); /* another NAT */
 	probe_forget(e, &e->link[0], now);
-	link_due(e, &e->link[0], TIMER_PUNCH, now);
+	shared_ask(e, &e->link[0], now);
 }
 
 void engine_set_hub(struct engine *e, uint32_t addr, uint16_t shared_port,

@@ -489,6 +489,19 @@ static void heard_size(struct engine *e, struct link *l, uint16_t bytes)
 		out_note(e, l, NOTE_SIZE);
 }
 
+/* Sizes are not measured while shared is of no use. */
+static void heard_shared(struct engine *e, struct link *l, bool usable,
+			 msec now)
+{
+	if (is_edge(e)) {
+		end_packet(e, l, DROP_STALE_MESSAGE);
+		return;
+	}
+	l->peer_shared = usable;
+	if (usable && l->shared_up && !l->size_tried)
+		link_due(e, l, TIMER_SIZE, now);
+}
+
 static void control_message(struct engine *e, struct link *l, uint32_t conn,
 			    const struct msg *m, msec now)
 {
@@ -506,7 +519,7 @@ static void control_message(struct engine *e, struct link *l, uint32_t conn,
 	case MSG_HOPS: carrier_message_hops(e, l, &m->u.hops); break;
 	case MSG_CLOSE: session_message_close(e, l, &m->u.close, now); break;
 	case MSG_PUNCH_PLEASE: shared_ask(e, l, now); break;
-	case MSG_SHARED: l->peer_shared = m->u.shared.usable; break;
+	case MSG_SHARED: heard_shared(e, l, m->u.shared.usable, now); break;
 	case MSG_SIZE: heard_size(e, l, m->u.size.bytes); break;
 	case MSG_PROBE_SAW: probe_message(e, l, &m->u.probe_saw, now); break;
 	case MSG_STATE: resync_state(e, l, &m->u.state, now); break;
@@ -585,6 +598,7 @@ void link_timer(struct engine *e, uint32_t n, msec now)
 		[TIMER_GONE] = gone_timer, [TIMER_FRESH] = fresh_timer,
 		[TIMER_SILENT] = silent_timer,
 		[TIMER_EVICTED] = budget_evicted,
+		[TIMER_CONFIRM] = confirm_timer,
 	};
 	struct link *l = &e->link[n];
 	msec first = NEVER;

@@ -53,7 +53,7 @@ static void outer_icmp(struct engine *e, const struct pkt *p, msec now)
 	c = &e->own[n];
 	l = &e->link[c->link];
 	if (p->icmp_type == ICMP4_UNREACH && p->icmp_code == ICMP4_FRAG_NEEDED)
-		size_doubt(e, l, now);
+		size_suspect(e, l, now);
 	else if (c->rtx < UINT8_MAX)
 		c->rtx++;
 }

@@ -170,7 +170,7 @@ void fresh_timer(struct engine *e, struct link *l, msec now)
 	if (!up || busy)
 		return;
 	fresh_mappings(e, l);
-	link_due(e, l, TIMER_PUNCH, now + 1);
+	shared_ask(e, l, now);
 }
 
 /* It works: ask again when nothing was sent for a while. */

@@ -339,6 +339,8 @@ static bool track_tcp(struct engine *e, uint32_t n, const struct pkt *p,
 	repeats = tcp_track(from, p);
 	if (s->carrier != NONE && repeats && d == dir_sent(e))
 		owntcp_repeated(e, &e->own[s->carrier], p);
+	if (repeats && d == dir_sent(e) && p->f->len > SMALL_OUTER)
+		size_suspect(e, &e->link[s->link], now);
 	if (s->state == SESSION_CLOSING && s->reset) {
 		s->reset = s->told_close = false;
 		enter(e, n, SESSION_LIVE, now);

@@ -175,6 +175,8 @@ static enum via send_piece(struct engine *e, struct link *l, uint32_t flow,
 		via = VIA_EXPLICIT;
 		wire = send_explicit(e, l, p, tos);
 	}
+	if (wire > SMALL_OUTER && via != VIA_RELAY)
+		size_sent(e, l);
 	if (wire)
 		count_piece(l, via, len, wire);
 	return via;

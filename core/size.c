@@ -8,10 +8,20 @@
  * size that arrived. size_timer() sends them in rounds, because a packet may be
  * lost: twice the plateaus of the field, then what lies between the two that
  * were found. The other end is told; M is the smaller of both.
+ *
+ * Paths change. A larger one is looked for every SIZE_AGAIN_MS (RFC 8899, 5.1.1).
+ * A smaller one may swallow ICMP: while packets over SMALL_OUTER are sent, one
+ * ASK of the size in use confirms it every CONFIRM_MS, and at once when
+ * something is suspicious: a large segment repeated, ICMPv4, a quiet carrier.
+ * Such signs are believed only when CONFIRM_TRIES asks were not answered
+ * (confirm_timer()); then all is measured anew, and meanwhile nothing large goes
+ * whole.
  */
 #include "core/state.h"
 
-enum { SIZE_ROUND_MS = 400, SIZE_AGAIN_MS = 30 * 60 * 1000 };
+enum { SIZE_ROUND_MS = 400, SIZE_AGAIN_MS = 10 * 60 * 1000 };
+enum { CONFIRM_MS = 10 * 1000, CONFIRM_ROUND_MS = 200, CONFIRM_TRIES = 3,
+	SUSPECT_MS = 2000 };
 
 uint16_t path_size(const struct link *l)
 {
@@ -71,6 +81,50 @@ void size_doubt(struct engine *e, struct link *l, msec now)
 	link_due(e, l, TIMER_SIZE, now);
 }
 
+void size_sent(struct engine *e, struct link *l)
+{
+	msec due = l->confirmed + CONFIRM_MS;
+
+	if (l->size_sent || !l->size_out)
+		return;
+	l->size_sent = true;
+	link_due(e, l, TIMER_CONFIRM, due > e->now ? due : e->now);
+}
+
+void size_suspect(struct engine *e, struct link *l, msec now)
+{
+	if (!l->size_out || l->confirm_tried ||
+	    now - l->confirmed < SUSPECT_MS)
+		return;
+	l->size_sent = true;
+	link_due(e, l, TIMER_CONFIRM, now);
+}
+
+void confirm_timer(struct engine *e, struct link *l, msec now)
+{
+	bool lost = l->confirm_tried == CONFIRM_TRIES;
+
+	if (lost || !shared_works(e, l) || !l->size_out || l->size_tried) {
+		l->size_sent = false;
+		l->confirm_tried = 0;
+		if (lost)
+			size_doubt(e, l, now);
+		return;
+	}
+	l->confirm_tried++;
+	size_ask(e, l, l->size_out);
+	link_due(e, l, TIMER_CONFIRM,
+		 now + CONFIRM_ROUND_MS + 2 * l->rtt_ms);
+}
+
+static void confirmed(struct engine *e, struct link *l)
+{
+	l->confirmed = e->now;
+	l->confirm_tried = 0;
+	l->size_sent = false;
+	l->due[TIMER_CONFIRM] = 0;
+}
+
 void size_tell(struct engine *e, struct link *l)
 {
 	struct msg m = { .type = MSG_SIZE, .u.size = { l->size_out } };
@@ -81,6 +135,8 @@ void size_tell(struct engine *e, struct link *l)
 
 void size_heard(struct engine *e, struct link *l, uint16_t bytes)
 {
+	if (l->size_out && bytes >= l->size_out)
+		confirmed(e, l);
 	if (bytes <= l->size_out || bytes < LEAST_MTU)
 		return; /* the answer to an ASK without padding */
 	l->size_out = bytes;

@@ -191,6 +191,7 @@ struct keys {
 
 enum timer { TIMER_PING, TIMER_PUNCH, TIMER_SIZE, TIMER_PROBE, TIMER_BUDGET,
 	TIMER_SETTLE, TIMER_GONE, TIMER_FRESH, TIMER_SILENT, TIMER_EVICTED,
+	TIMER_CONFIRM,
 	TIMER_COUNT };
 
 /** struct link - everything between one edge and its hub */
@@ -232,6 +233,9 @@ struct link {
 	/* path MTU: of IPv4 packets, 0 unknown */
 	uint16_t size_out, size_in;
 	bool size_settled;		/* all rounds were done once */
+	bool size_sent;			/* large ones, not confirmed since */
+	uint8_t confirm_tried;
+	msec confirmed;			/* size_out last was */
 	/* own carriers */
 	uint8_t own_tcp;		/* enum note: NOTE_COUNT unknown yet */
 	uint8_t own_failures;
@@ -557,8 +561,13 @@ void shared_unlatch(struct engine *e, struct link *l);
 uint16_t path_size(const struct link *l);
 /** size_tell() - Tell the other end what reaches it, if that is known */
 void size_tell(struct engine *e, struct link *l);
-/** size_doubt() - Something says that the path has become smaller: measure */
+/** size_doubt() - The path is another one, or has become smaller: measure */
 void size_doubt(struct engine *e, struct link *l, msec now);
+/** size_suspect() - Something says that it has become smaller: look */
+void size_suspect(struct engine *e, struct link *l, msec now);
+/** size_sent() - A packet over SMALL_OUTER was sent */
+void size_sent(struct engine *e, struct link *l);
+void confirm_timer(struct engine *e, struct link *l, msec now);
 void size_heard(struct engine *e, struct link *l, uint16_t bytes);
 void size_timer(struct engine *e, struct link *l, msec now);
 

@@ -306,6 +306,28 @@ START_TEST(evicted_by_quota)
 }
 END_TEST
 
+/* Fresh mappings, or another uplink: the hub knows at once where we are. */
+START_TEST(moves_are_told)
+{
+	struct sim *s = sim_up(&usual);
+	struct engine *e = s->edge[0].e;
+
+	ck_assert(pinged(s, 0, DOWN));
+	sim_run(s, 3000);
+	e->now = s->now;
+	if (_i)
+		fresh_timer(e, sim_link(&s->edge[0]), s->now);
+	else
+		engine_set_uplink(e, s->edge[0].addr + 16, FULL_MTU, s->now);
+	if (!_i)
+		s->edge[0].addr += 16;
+	pump(&s->edge[0]);
+	sim_run(s, 150);
+	ck_assert(pinged(s, 0, DOWN));
+	sim_end(s);
+}
+END_TEST
+
 /* A new process is no NAT that changed; its first carriers are let alone. */
 START_TEST(edge_restarts)
 {
@@ -337,6 +359,7 @@ int main(void)
 	tcase_add_test(tc, silence);
 	tcase_add_loop_test(tc, one_lost, 0, 2);
 	tcase_add_test(tc, evicted_by_quota);
+	tcase_add_loop_test(tc, moves_are_told, 0, 2);
 	tcase_add_test(tc, edge_restarts);
 	return run_case(suite, tc);
 }

@@ -103,23 +103,128 @@ START_TEST(before_measured)
 }
 END_TEST
 
-/* The path becomes smaller; TCP on own hears of it by ICMPv4. */
+static struct sim *at_size(uint16_t mtu, bool black_hole, enum carriers c)
+{
+	struct sim *s = up(mtu, black_hole, c);
+
+	sim_run(s, 10 * 1000);
+	ck_assert_uint_eq(path_size(sim_link(&s->edge[0])), mtu);
+	ck_assert_uint_eq(path_size(sim_link(&s->hub)), mtu);
+	return s;
+}
+
+/* The path becomes smaller in mid-transfer, up and down; ICMPv4 tells, or is
+ * swallowed; on own carriers or on shared.
+ */
 START_TEST(path_shrinks)
 {
-	struct sim *s = up(1500, false, CARRIERS_AUTO);
+	struct sim *s = at_size(1500, _i & 2, _i & 4 ? CARRIERS_SHARED :
+				CARRIERS_AUTO);
 	struct tcp *t = tcp_connect(s, 0, UP, 40001, 80);
+	enum dir d = _i & 1 ? UP : DOWN;
 
 	tcp_write(t, UP, 50000);
 	tcp_write(t, DOWN, 50000);
 	ck_assert(tcp_run(t, 5000));
+	sim_run(s, 3000);
 	s->conf.mtu = 1400;
-	tcp_write(t, _i ? UP : DOWN, 100000);
+	tcp_write(t, d, 100000);
 	sim_run(s, 20 * 1000);
 	ck_assert_uint_eq(path_size(sim_link(&s->edge[0])), 1400);
 	ck_assert_uint_eq(path_size(sim_link(&s->hub)), 1400);
-	ck_assert_uint_gt(s->icmp_errors[_i ? DOWN : UP], 0);
+	ck_assert_uint_gt(s->icmp_errors[!d], 0);
 	ck_assert_int_eq(s->icmp_type, ICMP6_TOO_BIG);
-	ck_assert_uint_eq(s->icmp_param, 1420);
+	ck_assert_uint_ge(s->icmp_param, 1408);
+	ck_assert_uint_le(s->icmp_param, 1420);
+	sim_end(s);
+}
+END_TEST
+
+/* Nobody repeats a datagram: only the size itself is asked for. */
+START_TEST(path_shrinks_under_udp)
+{
+	struct sim *s = at_size(1500, true, CARRIERS_SHARED);
+	enum dir d = _i ? UP : DOWN;
+	uint64_t before;
+
+	udp_send(s, 0, d, 1000, 9, 1508 - 48);
+	sim_run(s, 1000);
+	s->conf.mtu = 1400;
+	for (int i = 0; i < 130; i++) {
+		udp_send(s, 0, d, 1000, 9, 1500 - 48);
+		sim_run(s, 100);
+	}
+	before = s->udp_got[d];
+	udp_send(s, 0, d, 1000, 9, 1420 - 48);
+	sim_run(s, 100);
+	ck_assert_uint_eq(s->udp_got[d], before + 1);
+	ck_assert_uint_eq(path_size(sim_link(&s->edge[0])), 1400);
+	sim_end(s);
+}
+END_TEST
+
+START_TEST(path_grows)
+{
+	struct sim *s = at_size(1400, _i, CARRIERS_AUTO);
+
+	s->conf.mtu = 1500;
+	sim_run(s, 11 * 60 * 1000);
+	ck_assert_uint_eq(path_size(sim_link(&s->edge[0])), 1500);
+	ck_assert_uint_eq(path_size(sim_link(&s->hub)), 1500);
+	sim_end(s);
+}
+END_TEST
+
+/* The edge's own interface is given a smaller MTU. */
+START_TEST(uplink_shrinks)
+{
+	struct sim *s = at_size(1500, false, CARRIERS_AUTO);
+
+	engine_set_uplink(s->edge[0].e, s->edge[0].addr, 1400, s->now);
+	pump(&s->edge[0]);
+	sim_run(s, 5000);
+	ck_assert_uint_eq(path_size(sim_link(&s->edge[0])), 1400);
+	ck_assert_uint_eq(path_size(sim_link(&s->hub)), 1400);
+	sim_end(s);
+}
+END_TEST
+
+/* ICMPv4 that is not true changes nothing, not even for a moment. */
+static bool size_stays(struct sim *s, void *arg)
+{
+	(void)arg;
+	ck_assert_uint_eq(path_size(sim_link(&s->edge[0])), 1500);
+	return false;
+}
+
+START_TEST(forged_too_big)
+{
+	struct sim *s = at_size(1500, false, CARRIERS_AUTO);
+	struct tcp *t = tcp_connect(s, 0, UP, 40001, 80);
+	struct wire w = { .kind = WIRE_OUTER_PACKET, .dir = DOWN,
+		.proto = PROTO_ICMP, .len = IP4_HDR + 8 + 28 };
+	uint8_t *at = wire_at(&w), *icmp = at + IP4_HDR;
+	struct carrier *c;
+
+	tcp_write(t, UP, 50000);
+	ck_assert(tcp_run(t, 5000));
+	c = carrier_at(&s->edge[0], t);
+	ip4_header(at, 0x0a000001, s->edge[0].addr, PROTO_ICMP, 36, 0, 60);
+	icmp[0] = 3;
+	icmp[1] = 4;
+	put16(icmp + 6, 1300);
+	ip4_header(icmp + 8, c->local.addr, c->remote.addr, PROTO_TCP, 1480, 0,
+		   60);
+	put16(icmp + 28, c->local.port);
+	put16(icmp + 30, c->remote.port);
+	put32(icmp + 32, session_at(&s->edge[0], t)->side[UP].end - 1000);
+	put16(icmp + 2, (uint16_t)~csum_bytes(0, icmp, 36));
+	for (int i = 0; i < 10; i++) {
+		sim_arrive(s, &w);
+		sim_run_until(s, size_stays, NULL, 1000);
+	}
+	ck_assert_uint_eq(s->edge[0].e->drops[DROP_OUTER_ICMP], 10);
+	ck_assert_uint_eq(s->icmp_errors[DOWN], 0);
 	sim_end(s);
 }
 END_TEST
@@ -428,7 +533,11 @@ int main(void)
 
 	tcase_add_loop_test(tc, sizes, 0, 16);
 	tcase_add_test(tc, before_measured);
-	tcase_add_loop_test(tc, path_shrinks, 0, 2);
+	tcase_add_loop_test(tc, path_shrinks, 0, 8);
+	tcase_add_loop_test(tc, path_shrinks_under_udp, 0, 2);
+	tcase_add_loop_test(tc, path_grows, 0, 2);
+	tcase_add_test(tc, uplink_shrinks);
+	tcase_add_test(tc, forged_too_big);
 	tcase_add_loop_test(tc, udp_blocked, 0, 2);
 	tcase_add_loop_test(tc, udp_blocked_later, 0, 2);
 	tcase_add_loop_test(tc, carriers_forced, 0, 3);
