@@ -12,8 +12,15 @@
  * HELLO is the first message on each connection: the edge's at once, the hub's
  * in answer. A connection replaces only its own kind. Same epoch, higher
  * counter: the edge reconnected. Another epoch: it was restarted, or the
- * bundle is copied: the newest wins, and only if the replaced process speaks
- * again is it a copy, and told so.
+ * bundle is copied: the newest wins, and only if a replaced process speaks
+ * again is it a copy, and told so. A relay belongs to the process that has
+ * control, or is refused.
+ *
+ * Keys. Each HELLO of control brings its sender's key for what it will send.
+ * It is used when the other end certainly has it: by the edge when the hub's
+ * HELLO came, by the hub when the next message came. Until a packet under the
+ * new key has come the receiver keeps the one before that was last of use, so
+ * a connection that dies in the midst of this costs no packet.
  *
  * Believing: engine_message() alone decides what a connection may say: nothing
  * before HELLO, only packets on a relay connection, nothing of the other role.
@@ -167,6 +174,9 @@ static void link_remove(struct engine *e, struct link *l, msec now)
 	carrier_leave_all(e, l, LEFT_CLOSED, now);
 	context_drop_link(e, n, now);
 	shared_unlatch(e, l);
+	for (uint32_t c = 0; c < e->conf.conns; c++)
+		if (e->conn[c].used && e->conn[c].link == n)
+			e->conn[c].link = NONE;
 	table_remove(&e->link_number, n);
 	table_remove(&e->link_prefix, n);
 	e->prefix_lens[l->prefix.len]--;
@@ -206,10 +216,31 @@ static void send_hello(struct engine *e, struct link *l, uint32_t conn)
 	if (e->conn[conn].kind == CONN_CONTROL) {
 		rand_bytes(&e->rand, m.u.hello.key.b, 16);
 		l->next_key = siphash_key_from(m.u.hello.key.b);
-		if (!is_edge(e))
-			l->tx_key = l->next_key;
+		l->key_due = !is_edge(e);
 	}
 	out_message_on(e, conn, &m);
+}
+
+/* The other end has our key by now. */
+static void use_key(struct link *l)
+{
+	l->tx_key = l->next_key;
+	l->key_due = false;
+}
+
+static bool was_replaced(const struct link *l, uint64_t epoch)
+{
+	for (int i = 0; i < OLD_EPOCHS; i++)
+		if (l->old_epoch[i] == epoch)
+			return true;
+	return false;
+}
+
+static void note_replaced(struct link *l, uint64_t epoch)
+{
+	for (int i = OLD_EPOCHS - 1; i; i--)
+		l->old_epoch[i] = l->old_epoch[i - 1];
+	l->old_epoch[0] = epoch;
 }
 
 /* The other process is a new one: what it knew is gone. */
@@ -220,6 +251,9 @@ static void new_epoch(struct engine *e, struct link *l, uint64_t epoch,
 
 	if (l->peer_epoch == epoch)
 		return;
+	for (int i = 0; i < OLD_EPOCHS; i++) /* it is back, alone */
+		if (l->old_epoch[i] == epoch)
+			l->old_epoch[i] = 0;
 	if (l->peer_epoch) {
 		carrier_leave_all(e, l, LEFT_NAT, now);
 		context_drop_tx(e, n);
@@ -228,15 +262,28 @@ static void new_epoch(struct engine *e, struct link *l, uint64_t epoch,
 		if (!is_edge(e))
 			l->shared_up = l->peer_shared = false;
 	}
-	l->old_epoch = l->peer_epoch;
+	note_replaced(l, l->peer_epoch);
 	l->peer_epoch = epoch;
-	l->peer_counter = 0;
+	l->peer_counter = l->relay_counter = 0;
+	l->rx = (struct keys){ 0 };
+}
+
+static uint32_t idle_ms(uint16_t told_s, uint32_t most_s)
+{
+	return (told_s && told_s < most_s ? told_s : most_s) * 1000;
+}
+
+/* A learned time-out only makes the limit of design 3.3 smaller. */
+static void heard_idle(struct link *l, uint16_t udp_s, uint16_t tcp_s)
+{
+	l->idle_udp_ms = idle_ms(udp_s, IDLE_UDP_S);
+	l->idle_tcp_ms = idle_ms(tcp_s, IDLE_TCP_S);
 }
 
 static void take_hello(struct engine *e, struct link *l,
 		       const struct msg_hello *m)
 {
-	if (l->rx.has_now) {
+	if (l->rx.has_now && l->rx.seen.top) {
 		l->rx.before = l->rx.now;
 		l->rx.seen_before = l->rx.seen;
 		l->rx.has_before = true;
@@ -250,12 +297,9 @@ static void take_hello(struct engine *e, struct link *l,
 	l->peer_lo = m->port_lo;
 	l->peer_hi = m->port_hi;
 	if (is_edge(e)) {
-		l->tx_key = l->next_key;
+		use_key(l);
 	} else {
-		if (m->idle_udp)
-			l->idle_udp_ms = m->idle_udp * 1000u;
-		if (m->idle_tcp)
-			l->idle_tcp_ms = m->idle_tcp * 1000u;
+		heard_idle(l, m->idle_udp, m->idle_tcp);
 		if (!policy_parse(&l->inbound, m->inbound))
 			l->inbound = (struct policy){ 0 };
 	}
@@ -302,8 +346,45 @@ static void control_up(struct engine *e, struct link *l, uint32_t conn,
 
 static bool hello_sane(const struct msg_hello *m)
 {
-	return m->version >= 1 && m->kind <= CONN_RELAY &&
+	return m->version >= 1 && m->kind <= CONN_RELAY && m->epoch &&
 	       m->port_lo && m->port_lo <= m->port_hi && m->mtu >= LEAST_MTU;
+}
+
+static void hub_relay(struct engine *e, struct link *l, uint32_t conn,
+		      const struct msg_hello *m)
+{
+	if (!l || l->peer_epoch != m->epoch || m->counter <= l->relay_counter) {
+		bye(e, conn, BYE_REPLACED, "no control connection, or an older one");
+		return;
+	}
+	l->relay_counter = m->counter;
+	e->conn[conn].link = link_index(e, l);
+	e->conn[conn].greeted = true;
+	if (l->relay != NONE && l->relay != conn)
+		bye(e, l->relay, BYE_REPLACED, "replaced");
+	l->relay = conn;
+	send_hello(e, l, conn);
+}
+
+static void hub_control(struct engine *e, struct link *l, uint32_t conn,
+			const struct msg_hello *m, msec now)
+{
+	bool first = m->epoch != l->peer_epoch;
+
+	if (!first && m->counter <= l->peer_counter) {
+		bye(e, conn, BYE_REPLACED, "an older connection");
+		return;
+	}
+	e->conn[conn].link = link_index(e, l);
+	e->conn[conn].greeted = true;
+	memcpy(l->name, e->conn[conn].peer.name, sizeof(l->name));
+	new_epoch(e, l, m->epoch, now);
+	l->peer_counter = m->counter;
+	take_hello(e, l, m);
+	send_hello(e, l, conn);
+	if (first) /* there is no key that it knows */
+		use_key(l);
+	control_up(e, l, conn, now);
 }
 
 static void hub_hello(struct engine *e, uint32_t conn,
@@ -312,36 +393,22 @@ static void hub_hello(struct engine *e, uint32_t conn,
 	struct conn *c = &e->conn[conn];
 	struct link *l = link_by_prefix(e, &c->peer.prefix);
 
-	if (!l)
-		l = link_add(e, &c->peer, now);
-	if (!l) {
-		bye(e, conn, BYE_FULL, "this hub has no room for more edges");
-		return;
-	}
-	if (m->epoch == l->old_epoch && l->control != NONE) {
+	c->kind = m->kind;
+	if (l && l->control != NONE && was_replaced(l, m->epoch)) {
 		out_note(e, l, NOTE_CLONED);
 		bye(e, conn, BYE_CLONED, "another edge uses this bundle");
 		return;
 	}
-	c->kind = m->kind;
-	c->link = link_index(e, l);
-	c->greeted = true;
 	if (m->kind == CONN_RELAY) {
-		if (l->relay != NONE && l->relay != conn)
-			bye(e, l->relay, BYE_REPLACED, "replaced");
-		l->relay = conn;
-		send_hello(e, l, conn);
+		hub_relay(e, l, conn, m);
 		return;
 	}
-	if (m->epoch == l->peer_epoch && m->counter <= l->peer_counter) {
-		bye(e, conn, BYE_REPLACED, "an older connection");
-		return;
-	}
-	new_epoch(e, l, m->epoch, now);
-	l->peer_counter = m->counter;
-	take_hello(e, l, m);
-	send_hello(e, l, conn);
-	control_up(e, l, conn, now);
+	if (!l)
+		l = link_add(e, &c->peer, now);
+	if (l)
+		hub_control(e, l, conn, m, now);
+	else
+		bye(e, conn, BYE_FULL, "this hub has no room for more edges");
 }
 
 static void edge_hello(struct engine *e, uint32_t conn,
@@ -376,7 +443,7 @@ void engine_conn_open(struct engine *e, uint32_t conn,
 	e->now = now;
 	c = &e->conn[conn];
 	*c = (struct conn){ .used = true, .kind = (uint8_t)kind, .link = NONE,
-		.peer = *peer, .since = now };
+		.peer = *peer, .heard = now };
 	if (!is_edge(e))
 		return;
 	c->link = 0;
@@ -452,11 +519,12 @@ static void relay_message(struct engine *e, struct link *l, uint32_t conn,
 	struct frame f = { .len = packet.len };
 	uint8_t *at;
 
-	if (m->type == MSG_PING || m->type == MSG_PONG || m->type == MSG_BYE) {
-		if (m->type == MSG_PING)
-			pong(e, conn, m->u.ping.stamp);
+	e->conn[conn].heard = now;
+	if (m->type == MSG_PING)
+		pong(e, conn, m->u.ping.stamp);
+	if (m->type == MSG_PING || m->type == MSG_PONG || m->type == MSG_BYE ||
+	    !m->type) /* optional, unknown */
 		return;
-	}
 	if (m->type != MSG_PACKET) {
 		bad_peer(e, conn);
 		return;
@@ -467,14 +535,6 @@ static void relay_message(struct engine *e, struct link *l, uint32_t conn,
 	f.at = at + FRAME_HEADROOM;
 	memcpy(f.at, packet.at, packet.len);
 	deliver(e, l, &f, VIA_RELAY, now);
-}
-
-static void heard_idle(struct link *l, const struct msg_idle *m)
-{
-	if (m->idle_udp)
-		l->idle_udp_ms = m->idle_udp * 1000u;
-	if (m->idle_tcp)
-		l->idle_tcp_ms = m->idle_tcp * 1000u;
 }
 
 static void heard_size(struct engine *e, struct link *l, uint16_t bytes)
@@ -506,6 +566,8 @@ static void control_message(struct engine *e, struct link *l, uint32_t conn,
 			    const struct msg *m, msec now)
 {
 	l->heard = now;
+	if (l->key_due)
+		use_key(l);
 	switch (m->type) {
 	case MSG_PING: pong(e, conn, m->u.ping.stamp); break;
 	case MSG_PONG: heard_pong(l, m->u.pong.stamp, now); break;
@@ -524,7 +586,9 @@ static void control_message(struct engine *e, struct link *l, uint32_t conn,
 	case MSG_PROBE_SAW: probe_message(e, l, &m->u.probe_saw, now); break;
 	case MSG_STATE: resync_state(e, l, &m->u.state, now); break;
 	case MSG_STATE_END: resync_end(e, l, now); break;
-	case MSG_IDLE: heard_idle(l, &m->u.idle); break;
+	case MSG_IDLE:
+		heard_idle(l, m->u.idle.idle_udp, m->u.idle.idle_tcp);
+		break;
 	case MSG_BENCH: hand_bench(e, l, conn, m->u.bench.body); break;
 	case MSG_BYE: close_conn(e, conn); break;
 	case 0: break; /* optional, unknown */
@@ -557,9 +621,9 @@ void engine_message(struct engine *e, uint32_t conn, struct span in, msec now)
 			hub_hello(e, conn, &m.u.hello, now);
 		return;
 	}
+	if (c->link == NONE)
+		return; /* its link has ended */
 	l = &e->link[c->link];
-	if (!l->used)
-		return;
 	if (c->kind == CONN_RELAY)
 		relay_message(e, l, conn, &m, now);
 	else if (l->control == conn)
@@ -568,17 +632,26 @@ void engine_message(struct engine *e, uint32_t conn, struct span in, msec now)
 
 /* -- timers -------------------------------------------------------------------------------- */
 
-static void ping_timer(struct engine *e, struct link *l, msec now)
+/* Ping a connection of the link; one that was silent for too long ends. */
+static void ping(struct engine *e, uint32_t conn, msec heard, msec now)
 {
 	struct msg m = { .type = MSG_PING, .u.ping = { now } };
 
-	if (l->control == NONE)
+	if (conn == NONE)
 		return;
-	if (now - l->heard > DEAD_MS) {
-		close_conn(e, l->control);
+	if (now - heard > DEAD_MS)
+		close_conn(e, conn);
+	else
+		out_message_on(e, conn, &m);
+}
+
+static void ping_timer(struct engine *e, struct link *l, msec now)
+{
+	if (l->control == NONE && l->relay == NONE)
 		return;
-	}
-	out_message(e, l, &m);
+	ping(e, l->control, l->heard, now);
+	if (l->relay != NONE)
+		ping(e, l->relay, e->conn[l->relay].heard, now);
 	link_due(e, l, TIMER_PING, now + PING_MS);
 }
 

@@ -194,6 +194,8 @@ enum timer { TIMER_PING, TIMER_PUNCH, TIMER_SIZE, TIMER_PROBE, TIMER_BUDGET,
 	TIMER_CONFIRM,
 	TIMER_COUNT };
 
+enum { OLD_EPOCHS = 4 };
+
 /** struct link - everything between one edge and its hub */
 struct link {
 	bool used, revoked;
@@ -204,7 +206,8 @@ struct link {
 	msec since, heard, settle_until;
 	msec due[TIMER_COUNT];
 	/* HELLO */
-	uint64_t peer_epoch, peer_counter, old_epoch;
+	uint64_t peer_epoch, peer_counter, relay_counter;
+	uint64_t old_epoch[OLD_EPOCHS];	/* replaced processes, newest first */
 	uint64_t synced;		/* epoch whose whole state we hold */
 	bool peer_synced;		/* the peer holds ours */
 	msec sync_since;
@@ -215,6 +218,7 @@ struct link {
 	uint32_t rtt_ms;
 	/* MAC */
 	struct siphash_key tx_key, next_key;
+	bool key_due;		/* hub: next_key was sent, use it when heard */
 	uint64_t tx_counter;
 	struct keys rx;
 	/* shared */
@@ -257,7 +261,7 @@ struct conn {
 	uint8_t kind;
 	uint32_t link;
 	struct engine_peer peer;
-	msec since;
+	msec heard;
 };
 
 /** struct syn - hub: a SYN on the range whose OPEN has not come yet (3.4) */

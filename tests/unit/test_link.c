@@ -213,19 +213,255 @@ START_TEST(copied_bundle)
 {
 	struct sim_conf c = usual;
 	struct sim *s;
+	uint32_t last = c.edges = 2 + (uint32_t)_i;
 
-	c.edges = 2;
 	s = sim_new(&c);
-	s->edge[1].conf.prefix = s->edge[0].conf.prefix;
 	sim_boot(s, &s->hub);
-	sim_boot(s, &s->edge[0]);
-	sim_run(s, 3000);
-	sim_boot(s, &s->edge[1]);
+	for (uint32_t i = 0; i < last; i++) {
+		s->edge[i].conf.prefix = s->edge[0].conf.prefix;
+		sim_boot(s, &s->edge[i]);
+		sim_run(s, 300);
+	}
 	sim_run(s, 60 * 1000);
-	/* the newest has it, the other is told */
-	ck_assert_uint_gt(s->hub.notes[NOTE_CLONED], 0);
-	ck_assert_uint_ne(sim_link(&s->edge[1])->control, NONE);
-	ck_assert_uint_eq(sim_link(&s->edge[0])->control, NONE);
+	/* the newest has it, each other is told, and nothing goes to and fro */
+	ck_assert_uint_ge(s->hub.notes[NOTE_CLONED], last - 1);
+	ck_assert_uint_eq(s->hub.notes[NOTE_LINK_UP], last);
+	for (uint32_t i = 0; i < last; i++)
+		ck_assert((sim_link(&s->edge[i])->control != NONE) ==
+			  (i + 1 == last));
+	/* when that one is gone, a former one may have it */
+	sim_control(s, last - 1, false);
+	s->edge[last - 1].stopped = true;
+	sim_run(s, 2000);
+	ck_assert_uint_ge(s->hub.notes[NOTE_LINK_UP], last + 1);
+	sim_free(s);
+}
+END_TEST
+
+/* -- HELLO by hand ------------------------------------------------------------------- */
+
+/* @m on connection @conn of the hub. Return: type of the first answer, 0 none */
+static uint8_t tell_hub(struct sim *s, uint32_t conn, const struct msg *m)
+{
+	uint8_t bytes[MSG_MAX], type = 0;
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	const struct out *o;
+
+	ck_assert(msg_encode(&w, m));
+	engine_message(s->hub.e, conn, (struct span){ bytes, w.len }, s->now);
+	while ((o = engine_next(s->hub.e)))
+		if (!type && o->kind == OUT_MESSAGE && o->conn == conn)
+			type = o->head.at[2];
+	return type;
+}
+
+static uint8_t hello(struct sim *s, uint32_t conn, enum conn_kind kind,
+		     uint64_t epoch, uint64_t counter)
+{
+	struct msg m = { .type = MSG_HELLO, .u.hello = {
+		.kind = (uint8_t)kind, .version = MSG_VERSION + 1,
+		.epoch = epoch, .counter = counter, .number = 7,
+		.mtu = FULL_MTU, .port_lo = SIM_LO, .port_hi = SIM_HI,
+		.idle_udp = 65535, .idle_tcp = 65535,
+		.inbound = { (const uint8_t *)"all", 3 } } };
+
+	return tell_hub(s, conn, &m);
+}
+
+static void open_conn(struct sim *s, uint32_t conn, uint32_t edge)
+{
+	struct engine_peer peer = { .name = "by hand" };
+	struct addr6 host = sim_host(edge);
+
+	peer.prefix.len = 64;
+	peer.prefix.addr = prefix6_mask(&host, 64);
+	engine_conn_open(s->hub.e, conn, &peer, CONN_CONTROL, s->now);
+}
+
+START_TEST(relay_needs_control)
+{
+	struct sim *s = sim_up(&usual);
+	struct link *l = sim_link(&s->hub);
+
+	/* of an edge that has no link: it gets none by that */
+	open_conn(s, 10, 3);
+	ck_assert_int_eq(hello(s, 10, CONN_RELAY, 77, 1), MSG_BYE);
+	ck_assert(!s->hub.e->link[1].used);
+	/* of another process with the same bundle */
+	open_conn(s, 11, 0);
+	ck_assert_int_eq(hello(s, 11, CONN_RELAY, 77, 1), MSG_BYE);
+	ck_assert_uint_eq(l->relay, NONE);
+	/* of this one; an older one that comes late */
+	open_conn(s, 12, 0);
+	ck_assert_int_eq(hello(s, 12, CONN_RELAY, l->peer_epoch, 100),
+			 MSG_HELLO);
+	ck_assert_uint_eq(l->relay, 12);
+	open_conn(s, 13, 0);
+	ck_assert_int_eq(hello(s, 13, CONN_RELAY, l->peer_epoch, 99), MSG_BYE);
+	ck_assert_uint_eq(l->relay, 12);
+	/* no epoch at all */
+	open_conn(s, 14, 3);
+	ck_assert_int_eq(hello(s, 14, CONN_CONTROL, 0, 1), 0);
+	ck_assert(!s->hub.e->link[1].used);
+	sim_end(s);
+}
+END_TEST
+
+/* What a newer version may send is skipped, on both kinds of connection. */
+START_TEST(newer_version)
+{
+	struct sim *s = sim_up(&usual);
+	uint8_t optional[] = { 0, 4, 200, 1, 2, 3 };
+	uint64_t bad = s->hub.e->drops[DROP_BAD_MESSAGE];
+	struct link *l;
+
+	open_conn(s, 10, 3);
+	ck_assert_int_eq(hello(s, 10, CONN_CONTROL, 77, 1), MSG_HELLO);
+	open_conn(s, 11, 3);
+	ck_assert_int_eq(hello(s, 11, CONN_RELAY, 77, 2), MSG_HELLO);
+	l = &s->hub.e->link[1];
+	for (uint32_t conn = 10; conn <= 11; conn++)
+		engine_message(s->hub.e, conn,
+			       (struct span){ optional, sizeof(optional) },
+			       s->now);
+	ck_assert_uint_eq(s->hub.e->drops[DROP_BAD_MESSAGE], bad);
+	ck_assert_uint_eq(l->control, 10);
+	ck_assert_uint_eq(l->relay, 11);
+	/* a limit may only become smaller than ours */
+	ck_assert_uint_eq(l->idle_udp_ms, IDLE_UDP_S * 1000);
+	tell_hub(s, 10, &(struct msg){ .type = MSG_IDLE,
+		 .u.idle = { 9, 1000 } });
+	ck_assert_uint_eq(l->idle_udp_ms, 9000);
+	ck_assert_uint_eq(l->idle_tcp_ms, IDLE_TCP_S * 1000);
+	sim_end(s);
+}
+END_TEST
+
+/* A connection outlives its link, whose place is another edge's by now. */
+START_TEST(place_of_another)
+{
+	struct sim *s = sim_up(&usual);
+	struct addr6 src = sim_host(2), dst = sim_peer();
+	uint8_t packet[100], l4[16] = { ICMP6_ECHO };
+	struct msg m = { .type = MSG_PACKET };
+
+	open_conn(s, 10, 3);
+	hello(s, 10, CONN_CONTROL, 77, 1);
+	open_conn(s, 11, 3);
+	hello(s, 11, CONN_RELAY, 77, 2);
+	engine_revoke(s->hub.e, "by hand", s->now);
+	open_conn(s, 12, 2);
+	hello(s, 12, CONN_CONTROL, 78, 1);
+	ck_assert(s->hub.e->link[1].used);
+	m.u.packet.packet = (struct span){ packet, packet_build(packet, &src,
+		&dst, PROTO_ICMP6, (struct span){ l4, sizeof(l4) }) };
+	tell_hub(s, 11, &m);
+	ck_assert_uint_eq(s->hub.e->link[1].received[VIA_RELAY].packets, 0);
+	engine_conn_closed(s->hub.e, 11, s->now);
+	engine_conn_closed(s->hub.e, 10, s->now);
+	ck_assert_uint_eq(s->hub.e->link[1].control, 12);
+	sim_end(s);
+}
+END_TEST
+
+/* -- keys --------------------------------------------------------------------------- */
+
+/* The hub's packets overtake its HELLO. */
+struct overtake {
+	bool hello;
+	int count;
+};
+
+static bool explicit_is_faster(struct sim *s, struct wire *w, void *arg)
+{
+	struct overtake *o = arg;
+
+	if (w->dir == DOWN && w->kind == WIRE_MESSAGE &&
+	    wire_at(w)[2] == MSG_HELLO)
+		o->hello = true;
+	if (!o->hello || w->dir != DOWN || w->kind != WIRE_DATAGRAM ||
+	    wire_at(w)[0] >> 6 != TAG_EXPLICIT ||
+	    !nat_in(s, &s->nat[0], w))
+		return false;
+	o->count++;
+	sim_arrive(s, w);
+	return true;
+}
+
+START_TEST(hello_overtaken)
+{
+	struct overtake o = { 0 };
+	struct sim *s = sim_up(&usual);
+	uint64_t before = s->udp_got[DOWN];
+
+	sim_control(s, 0, false);
+	s->hook = explicit_is_faster;
+	s->hook_arg = &o;
+	sim_control(s, 0, true);
+	for (uint16_t i = 0; i < 100; i++) {
+		udp_send(s, 0, DOWN, (uint16_t)(1000 + i), 9, 1500 - 48);
+		sim_run(s, 10);
+	}
+	sim_run(s, 300);
+	ck_assert(o.hello);
+	ck_assert_int_gt(o.count, 4);
+	ck_assert_uint_eq(s->udp_got[DOWN] - before, 100);
+	ck_assert_uint_eq(s->edge[0].e->drops[DROP_MAC], 0);
+	sim_end(s);
+}
+END_TEST
+
+/* HELLOs that the hub heard, whose answers never came: the keys that the edge
+ * still uses stay good.
+ */
+START_TEST(hello_unanswered)
+{
+	struct sim *s = sim_up(&usual);
+	struct link *l = sim_link(&s->hub);
+	uint64_t before;
+
+	sim_control(s, 0, false);
+	for (uint32_t i = 0; i < 3; i++) {
+		open_conn(s, 10 + i, 0);
+		ck_assert_int_eq(hello(s, 10 + i, CONN_CONTROL, l->peer_epoch,
+				       100 + i), MSG_HELLO);
+		engine_conn_closed(s->hub.e, 10 + i, s->now);
+	}
+	l->peer_number = sim_link(&s->edge[0])->my_number;
+	before = s->udp_got[UP] + s->udp_got[DOWN];
+	udp_send(s, 0, UP, 1000, 9, 1500 - 48);
+	udp_send(s, 0, DOWN, 1000, 9, 1500 - 48);
+	sim_run(s, 300);
+	ck_assert_uint_eq(s->udp_got[UP] + s->udp_got[DOWN], before + 2);
+	sim_end(s);
+}
+END_TEST
+
+/* -- a relay that is no more ------------------------------------------------------------ */
+
+static bool swallow_pipe(struct sim *s, struct wire *w, void *arg)
+{
+	(void)s;
+	return w->kind == WIRE_MESSAGE && w->pipe == *(uint32_t *)arg;
+}
+
+START_TEST(relay_black_hole)
+{
+	struct sim_conf c = usual;
+	uint32_t pipe = 0;
+	struct sim *s;
+
+	c.nat.drop_udp = true;
+	s = sim_up(&c);
+	sim_run(s, 3000);
+	while (!s->pipe[pipe].used || s->pipe[pipe].kind != CONN_RELAY)
+		pipe++;
+	ck_assert(pinged(s, UP) && pinged(s, DOWN));
+	s->hook = swallow_pipe;
+	s->hook_arg = &pipe;
+	ck_assert(!pinged(s, DOWN));
+	sim_run(s, 22 * 1000);
+	ck_assert(pinged(s, DOWN) && pinged(s, UP));
 	sim_end(s);
 }
 END_TEST
@@ -401,7 +637,13 @@ int main(void)
 	tcase_add_loop_test(tc, datagram_lost, 0, 12);
 	tcase_add_test(tc, gone);
 	tcase_add_test(tc, revoked);
-	tcase_add_test(tc, copied_bundle);
+	tcase_add_loop_test(tc, copied_bundle, 0, 3);
+	tcase_add_test(tc, relay_needs_control);
+	tcase_add_test(tc, newer_version);
+	tcase_add_test(tc, place_of_another);
+	tcase_add_test(tc, hello_overtaken);
+	tcase_add_test(tc, hello_unanswered);
+	tcase_add_test(tc, relay_black_hole);
 	tcase_add_test(tc, links_full);
 	tcase_add_test(tc, random_messages);
 	tcase_add_test(tc, bent_messages);
