@@ -174,6 +174,7 @@ static void link_remove(struct engine *e, struct link *l, msec now)
 	carrier_leave_all(e, l, LEFT_CLOSED, now);
 	context_drop_link(e, n, now);
 	shared_unlatch(e, l);
+	parts_drop(e, l);
 	for (uint32_t c = 0; c < e->conf.conns; c++)
 		if (e->conn[c].used && e->conn[c].link == n)
 			e->conn[c].link = NONE;
@@ -259,6 +260,7 @@ static void new_epoch(struct engine *e, struct link *l, uint64_t epoch,
 		context_drop_tx(e, n);
 		context_drop_rx(e, n, now);
 		shared_unlatch(e, l);
+		parts_drop(e, l);
 		if (!is_edge(e))
 			l->shared_up = l->peer_shared = false;
 	}

@@ -12,8 +12,9 @@
  *
  * proof.c says whom to believe, punch.c keeps the mapping, size.c measures.
  *
- * Pieces wait in a ring of PARTS places for one second; a full ring forgets
- * the oldest: a flood of halves costs others at most their halves.
+ * Halves of explicit packets wait for PART_MS in one of PARTS places, of which a
+ * link has PARTS_LINK at most; then its own oldest goes, so a flood of halves
+ * costs nobody else's.
  */
 #include "core/cut.h"
 #include "core/state.h"
@@ -290,31 +291,71 @@ static enum drop data(struct engine *e, uint32_t number,
 	return DROP_NONE;
 }
 
+static void part_lost(struct engine *e, struct part *p)
+{
+	p->used = false;
+	end_packet(e, &e->link[p->link], DROP_PIECE);
+}
+
+void parts_drop(struct engine *e, struct link *l)
+{
+	for (int i = 0; i < PARTS; i++)
+		if (e->part[i].used && e->part[i].link == link_index(e, l))
+			part_lost(e, &e->part[i]);
+}
+
 static struct part *part_find(struct engine *e, uint32_t link, uint64_t counter)
 {
 	for (int i = 0; i < PARTS; i++) {
-		struct part *p = &e->parts[i];
+		struct part *p = &e->part[i];
 
-		if (p->used && p->link == link && p->counter == counter &&
-		    e->now - p->at < PART_MS)
+		if (p->used && e->now - p->at >= PART_MS)
+			part_lost(e, p);
+		if (p->used && p->link == link && p->counter == counter)
 			return p;
 	}
 	return NULL;
 }
 
+/* A free place, else that of the oldest; of this link, if it has its share. */
+static struct part *part_place(struct engine *e, uint32_t link)
+{
+	struct part *free = NULL, *oldest = NULL, *own = NULL;
+	int count = 0;
+
+	for (int i = 0; i < PARTS; i++) {
+		struct part *p = &e->part[i];
+
+		if (!p->used) {
+			free = p;
+			continue;
+		}
+		if (!oldest || p->at < oldest->at)
+			oldest = p;
+		if (p->link != link)
+			continue;
+		count++;
+		if (!own || p->at < own->at)
+			own = p;
+	}
+	if (count >= PARTS_LINK)
+		return own;
+	return free ? free : oldest;
+}
+
 static enum drop keep_part(struct engine *e, uint32_t link, uint64_t counter,
 			   struct span bytes)
 {
-	struct part *p = &e->parts[e->part_next++ % PARTS];
+	struct part *p;
 
-	if (bytes.len > sizeof(p->bytes))
+	if (bytes.len > PART_BYTES)
 		return DROP_LENGTH;
-	p->used = true;
-	p->link = link;
-	p->len = (uint32_t)bytes.len;
-	p->counter = counter;
-	p->at = e->now;
-	memcpy(p->bytes, bytes.at, bytes.len);
+	p = part_place(e, link);
+	if (p->used)
+		part_lost(e, p);
+	*p = (struct part){ .used = true, .link = link, .tos = e->tos,
+		.len = (uint32_t)bytes.len, .counter = counter, .at = e->now };
+	memcpy(e->part_bytes[p - e->part], bytes.at, bytes.len);
 	return DROP_NONE;
 }
 
@@ -332,8 +373,10 @@ static enum drop explicit_part(struct engine *e, struct link *l, uint8_t part,
 
 	if (!other)
 		return keep_part(e, link, mine, bytes);
-	kept = (struct span){ other->bytes, other->len };
+	kept = (struct span){ e->part_bytes[other - e->part], other->len };
 	other->used = false;
+	if ((other->tos & ECN_CE) == ECN_CE)
+		e->tos |= ECN_CE;
 	hand_in(e, l, VIA_EXPLICIT, is_first ? bytes : kept,
 		is_first ? kept : bytes);
 	return DROP_NONE;

@@ -272,17 +272,19 @@ struct syn {
 	msec at;
 };
 
-/** struct part - first half of an explicit packet, waiting for the other */
+/** struct part - half of an explicit packet, waiting for the other
+ * @tos: of the outer packet it came in
+ */
 struct part {
 	bool used;
+	uint8_t tos;
 	uint32_t link, len;
 	uint64_t counter;
 	msec at;
-	uint8_t bytes[FULL_MTU + 4];
 };
 
 enum { OUT_CAP = 4096, ARENA = 1 << 20, SYN_RING = 256, PARTS = 256,
-	SHORT_FLOWS = 1024 };
+	PARTS_LINK = PARTS / 8, PART_BYTES = FULL_MTU + 4, SHORT_FLOWS = 1024 };
 
 struct engine {
 	struct engine_conf conf;
@@ -325,8 +327,8 @@ struct engine {
 
 	struct syn syns[SYN_RING];
 	uint32_t syn_next;
-	struct part parts[PARTS];
-	uint32_t part_next;
+	struct part part[PARTS];
+	uint8_t part_bytes[PARTS][PART_BYTES];
 	uint8_t short_flow[SHORT_FLOWS];
 
 	struct wheel wheel;
@@ -550,6 +552,8 @@ struct out *shared_punch(struct engine *e, struct link *l,
 void shared_heard(struct link *l, msec now);
 /** shared_please() - Tell the other end, once a second, to punch */
 void shared_please(struct engine *e, struct link *l);
+/** parts_drop() - The other end of @l is no more: forget its halves */
+void parts_drop(struct engine *e, struct link *l);
 /** shared_latched() - The link whose shared carrier is at @from */
 struct link *shared_latched(struct engine *e, struct taddr4 from);
 /** shared_at() - Edge: the hub's end of shared is there; our outside address,

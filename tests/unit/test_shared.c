@@ -526,6 +526,104 @@ START_TEST(half_lost)
 }
 END_TEST
 
+/* The first edge sends first halves only; of the second one, the last half of
+ * its only packet is held back.
+ */
+struct halves {
+	bool has;
+	struct wire last;
+};
+
+static bool halves_hook(struct sim *s, struct wire *w, void *arg)
+{
+	struct halves *h = arg;
+
+	(void)s;
+	if (w->kind != WIRE_DATAGRAM || w->dir != UP ||
+	    wire_at(w)[0] >> 6 != TAG_EXPLICIT ||
+	    wire_at(w)[WIRE_PROVEN] != PART_LAST)
+		return false;
+	if (w->edge == 1) {
+		h->has = true;
+		h->last = *w;
+	}
+	return true;
+}
+
+START_TEST(flood_of_halves)
+{
+	struct sim_conf c = { .seed = 15, .edges = 2, .sessions = 2048,
+		.carriers = CARRIERS_SHARED };
+	struct halves *h = calloc(1, sizeof(*h));
+	struct sim *s = sim_up(&c);
+	const uint64_t *drops = s->hub.e->drops;
+	uint64_t before = s->udp_got[UP];
+
+	sim_run(s, 1000);
+	s->hook = halves_hook;
+	s->hook_arg = h;
+	udp_send(s, 1, UP, 1000, 9, 1508 - 48);
+	for (int i = 0; i < 600; i++)
+		udp_send(s, 0, UP, (uint16_t)(1000 + i), 9, 1508 - 48);
+	sim_run(s, 200);
+	ck_assert(h->has);
+	ck_assert_uint_eq(s->udp_got[UP], before);
+	ck_assert_uint_ge(drops[DROP_PIECE], 600 - 32);
+	s->hook = NULL;
+	h->last.from = s->hub.e->link[1].shared;
+	sim_arrive(s, &h->last);
+	sim_run(s, 100);
+	ck_assert_uint_eq(s->udp_got[UP], before + 1);
+	/* what is left is given up, and counted */
+	sim_run(s, 2000);
+	udp_send(s, 0, UP, 999, 9, 1515 - 48);
+	sim_run(s, 200);
+	ck_assert_uint_eq(drops[DROP_PIECE], 600);
+	ck_assert_uint_eq(s->udp_got[UP], before + 2);
+	free(h);
+	sim_end(s);
+}
+END_TEST
+
+/* A congestion mark on either half reaches the host (RFC 6040). */
+START_TEST(marked_half)
+{
+	struct addr6 host = sim_host(0), peer = sim_peer();
+	static const uint8_t l4[1400] = { 3, 232, 0, 9, 5, 92 };
+	struct keep *k = calloc(1, sizeof(*k));
+	struct sim *s = up(1400, false, CARRIERS_SHARED);
+	uint8_t packet[1500];
+	const struct out *o;
+	size_t len = packet_build(packet, &host, &peer, PROTO_UDP,
+				  (struct span){ l4, 1372 });
+	int inner = 0;
+
+	ck_assert(pinged(s, UP, 100)); /* so that nobody needs to punch */
+	packet[1] |= 0x20;	/* ECT(0) */
+	s->hook = keep_all;
+	s->hook_arg = k;
+	sim_inner(s, &s->edge[0], (struct span){ packet, len });
+	sim_run(s, 1);
+	ck_assert_int_ge(k->count, 2);
+	for (int i = 0; i < 2; i++) {
+		struct engine_datagram d = { .from = sim_link(&s->hub)->shared,
+			.local = sim_link(&s->hub)->shared_local,
+			.tos = i == _i ? ECN_CE : 2,
+			.bytes = { wire_at(&k->w[i]), k->w[i].len } };
+
+		engine_datagram(s->hub.e, &d, s->now);
+		while ((o = engine_next(s->hub.e)))
+			if (o->kind == OUT_INNER) {
+				ck_assert_int_eq(o->body.at[1] >> 4, ECN_CE);
+				inner++;
+			}
+	}
+	ck_assert_int_eq(inner, 1);
+	free(k);
+	sim_end(s);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("shared");
@@ -549,5 +647,7 @@ int main(void)
 	tcase_add_test(tc, other_source);
 	tcase_add_test(tc, random_bytes);
 	tcase_add_loop_test(tc, half_lost, 0, 8);
+	tcase_add_test(tc, flood_of_halves);
+	tcase_add_loop_test(tc, marked_half, 0, 2);
 	return run_case(suite, tc);
 }
