@@ -6,11 +6,18 @@
  * ===================
  * Dialling. Every hub name of the bundle gives addresses, every address a
  * target. While there is no control connection, a target is dialled every
- * RACE_MS, so that several ports and addresses race; the first whose handshake
- * completes wins, the others are closed. When all have failed: wait, doubling
- * from BACKOFF_MS with jitter up to BACKOFF_MOST_MS, and resolve names again.
- * The same after a control connection that lived less than STEADY_MS. An edge
- * that is told of another one with its bundle waits CLONED_MS, doubling.
+ * RACE_MS, or as soon as the one before has failed, so that several ports and
+ * addresses race; the first whose handshake completes wins, the others are
+ * closed. When all have been tried: wait, doubling from BACKOFF_MS with jitter
+ * up to BACKOFF_MOST_MS, and begin again. A target that neither answers nor
+ * fails (a firewall that swallows) is left to its own time-out and holds up
+ * none of the others. The same after a control connection that lived less than
+ * STEADY_MS. An edge that is told of another one with its bundle waits
+ * CLONED_MS, doubling.
+ *
+ * Names are looked up again in each round, beside the dialling: the addresses
+ * that they had before are dialled meanwhile, and forgotten when all look-ups
+ * of a round have answered without them.
  *
  * The address that control reached is the hub's for shared and own carriers.
  * The uplink is the interface that the kernel routes it through; it is looked
@@ -33,7 +40,8 @@
 #include "net/rtnl.h"
 
 enum {
-	RACE_MS = 250, BACKOFF_MS = 300, BACKOFF_MOST_MS = 8 * 1000,
+	RACE_MS = 250, HANG_MS = 1000, BACKOFF_MS = 300,
+	BACKOFF_MOST_MS = 6 * 1000,
 	STEADY_MS = 10 * 1000, CLONED_MS = 60 * 1000,
 	CLONED_MOST_MS = 60 * 60 * 1000,
 	RELAY_RETRY_MS = 1000, TARGETS = 32,
@@ -46,7 +54,9 @@ struct edge {
 	struct edge_opts o;
 	struct taddr4 target[TARGETS];
 	unsigned targets, next, resolving, dialling;
-	msec dial_at, backoff, cloned, relay_at, dead_since;
+	uint32_t confirmed;		/* targets that this round's names have */
+	bool unresolved, in_round;	/* one of the names has none; dialling */
+	msec dialled_at, dial_at, backoff, cloned, relay_at, dead_since;
 	struct conn *control;
 	struct taddr4 hub;
 	bool relay_wanted, relay_dialled, refresh, ra_alive;
@@ -100,7 +110,33 @@ static void wait_and_retry(struct daemon *d, msec now)
 	if (g->backoff > BACKOFF_MOST_MS)
 		g->backoff = BACKOFF_MOST_MS;
 	g->dial_at = now + jitter(g->backoff);
-	g->targets = g->next = 0;
+	g->in_round = false;
+}
+
+static void add_target(struct edge *g, struct taddr4 at)
+{
+	unsigned i = 0;
+
+	while (i < g->targets && !taddr4_eq(g->target[i], at))
+		i++;
+	if (i == TARGETS)
+		return;
+	if (i == g->targets)
+		g->target[g->targets++] = at;
+	g->confirmed |= UINT32_C(1) << i;
+}
+
+/* Addresses that the names had once, and have no more. */
+static void drop_old_targets(struct edge *g)
+{
+	unsigned kept = 0;
+
+	if (g->resolving || g->unresolved)
+		return;
+	for (unsigned i = 0; i < g->targets; i++)
+		if (g->confirmed >> i & 1)
+			g->target[kept++] = g->target[i];
+	g->targets = kept;
 }
 
 static void resolved(const struct host_names *n, void *arg)
@@ -109,13 +145,15 @@ static void resolved(const struct host_names *n, void *arg)
 	struct edge *g = edge_of(d);
 
 	g->resolving--;
-	for (unsigned i = 0; i < n->count && g->targets < TARGETS; i++)
-		g->target[g->targets++] = (struct taddr4){ n->addr[i],
-			n->port };
-	if (!n->count)
-		log_limited(LEVEL_WARN, "cannot resolve the hub's name %s: %s",
-			    n->name, n->why);
-	g->dial_at = loop_now();
+	for (unsigned i = 0; i < n->count; i++)
+		add_target(g, (struct taddr4){ n->addr[i], n->port });
+	if (!g->dialling)
+		g->dial_at = loop_now();
+	if (n->count)
+		return;
+	g->unresolved = true;
+	log_limited(LEVEL_WARN, "cannot resolve the hub's name %s: %s",
+		    n->name, n->why);
 }
 
 static void resolve_all(struct daemon *d)
@@ -123,7 +161,8 @@ static void resolve_all(struct daemon *d)
 	struct edge *g = edge_of(d);
 	unsigned count = g->o.hub.count ? g->o.hub.count : d->bundle.hub_count;
 
-	g->targets = g->next = 0;
+	g->confirmed = 0;
+	g->unresolved = false;
 	g->resolving = count;
 	for (unsigned i = 0; i < count; i++)
 		host_resolve(g->o.hub.count ? g->o.hub.at[i].host :
@@ -132,22 +171,45 @@ static void resolve_all(struct daemon *d)
 			     d->bundle.hubs[i].port, resolved, d);
 }
 
+static bool is_dialling(const struct daemon *d, struct taddr4 to)
+{
+	for (uint32_t n = 0; n < d->max_conn; n++)
+		if (d->conn[n].used && !d->conn[n].open &&
+		    d->conn[n].kind == CONN_CONTROL &&
+		    taddr4_eq(d->conn[n].peer, to))
+			return true;
+	return false;
+}
+
+static void begin_round(struct daemon *d)
+{
+	struct edge *g = edge_of(d);
+
+	g->in_round = true;
+	if (!g->resolving) {
+		drop_old_targets(g);
+		resolve_all(d);
+	}
+	g->next = 0;
+}
+
 static void dial_step(struct daemon *d, msec now)
 {
 	struct edge *g = edge_of(d);
 
 	if (g->control || now < g->dial_at)
 		return;
-	if (!g->targets && !g->resolving) {
-		resolve_all(d);
-		g->dial_at = now + BACKOFF_MS;
-	} else if (g->next < g->targets) {
+	if (!g->in_round)
+		begin_round(d);
+	while (g->next < g->targets && is_dialling(d, g->target[g->next]))
+		g->next++;
+	g->dial_at = now + RACE_MS;
+	if (g->next < g->targets) {
+		g->dialled_at = now;
 		dial(d, g->target[g->next++], CONN_CONTROL);
-		g->dial_at = now + RACE_MS;
-	} else if (!g->dialling && !g->resolving) {
+	} else if ((g->targets || !g->resolving) &&
+		   (!g->dialling || now - g->dialled_at >= HANG_MS)) {
 		wait_and_retry(d, now);
-	} else {
-		g->dial_at = now + RACE_MS;
 	}
 }
 
@@ -278,6 +340,8 @@ static void edge_gone(struct daemon *d, struct conn *c, const char *why)
 	} else if (g->dialling) {
 		g->dialling--;
 		g->refresh = false;
+		if (g->in_round) /* the next one need not wait */
+			g->dial_at = loop_now();
 	}
 }
 

@@ -4,7 +4,7 @@
 #
 # robust.sh: what must not bring the daemons down, and what they say to it
 #
-# Usage: robust.sh [CASE...]     cases: bad tls strangers memory clone names
+# Usage: robust.sh [CASE...]   cases: bad tls strangers memory clone names dial
 #
 # Prints "ok NAME", "not ok NAME" or "skip NAME: reason" for each test. A case
 # is a function in a shell and a laboratory of its own. About 80 s in all.
@@ -15,7 +15,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/traffic.sh"
 . "$here/daemons.sh"
 
-CASES='bad tls strangers memory clone names'
+CASES='bad tls strangers memory clone names dial'
 CASE='' FAILED=0
 
 ok() { say "ok robust/$CASE/$1"; }
@@ -381,6 +381,40 @@ case_names() {
 		"$LAB_DIR/edge.log"
 	echo "$HUB4 hub.example" >"/etc/netns/$LAB.edge/hosts"
 	t name_later link_up 20
+	rm -rf "/etc/netns/$LAB.edge"
+}
+
+# -- dial: one port swallowed, the hub late, its name gone --------------------------------
+
+connected() {
+	until_ok "$1" grep -q 'connected to the hub' "$LAB_DIR/edge.log"
+}
+
+case_dial() {
+	topo
+	keys hub.example:443 hub.example:6464
+	servers server
+	mkdir -p "/etc/netns/$LAB.edge"
+	echo "$HUB4 hub.example" >"/etc/netns/$LAB.edge/hosts"
+	echo "nameserver 127.0.0.1" >"/etc/netns/$LAB.edge/resolv.conf"
+	ns hub nft -f - <<-EOF
+	table ip swallow {
+		chain input {
+			type filter hook input priority 0;
+			tcp dport 443 drop
+		}
+	}
+	EOF
+	edge_start
+	sleep 3
+	hub_start
+	t swallowed_port connected 6
+	t swallowed_port-link link_up
+	: >"$LAB_DIR/edge.log"
+	echo "127.0.0.1 localhost" >"/etc/netns/$LAB.edge/hosts"
+	stop hub
+	hub_start
+	t name_gone connected 10
 	rm -rf "/etc/netns/$LAB.edge"
 }
 
