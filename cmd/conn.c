@@ -49,10 +49,12 @@ static bool start(struct conn *c, const struct conn_start *s)
 	c->peer = s->peer;
 	c->connecting = s->connecting;
 	c->used = true;
-	c->open = c->told = c->closing = c->dirty = false;
+	c->open = c->told = c->closing = c->dirty = c->overrun = false;
+	c->relayq = NULL; /* what was in it is not for this peer */
 	c->in_len = c->queue_start = c->queue_len = 0;
 	c->said[0] = 0;
 	c->since = loop_now();
+	c->until = c->since + CONN_SHAKE_MS;
 	c->events = s->connecting ? EPOLLOUT : EPOLLIN;
 	tcp_tune(s->fd, DEAD_LINK_MS, LOWAT);
 	if (!loop_add(c->loop, &c->watch, c->events))
@@ -97,7 +99,7 @@ void conn_abort(struct conn *c)
 
 bool conn_send(struct conn *c, struct span msg)
 {
-	if (!c->used || c->closing)
+	if (!c->used || c->closing || c->overrun)
 		return false;
 	if (c->queue_start && c->queue_len + msg.len > CONN_QUEUE) {
 		memmove(c->queue, c->queue + c->queue_start,
@@ -106,7 +108,7 @@ bool conn_send(struct conn *c, struct span msg)
 		c->queue_start = 0;
 	}
 	if (c->queue_len + msg.len > CONN_QUEUE) {
-		c->closing = true;
+		c->overrun = c->dirty = true;
 		return false;
 	}
 	memcpy(c->queue + c->queue_len, msg.at, msg.len);
@@ -137,7 +139,7 @@ static bool take_relay(struct conn *c)
 	struct msg m = { .type = MSG_PACKET };
 	struct writer w = writer_of(c->queue, CONN_QUEUE);
 
-	if (!c->relayq || c->queue_start != c->queue_len)
+	if (!c->relayq || c->closing || c->queue_start != c->queue_len)
 		return false;
 	m.u.packet.packet = relayq_get(c->relayq, loop_now());
 	if (!m.u.packet.packet.at)
@@ -173,28 +175,43 @@ static bool write_app(struct conn *c)
 }
 
 /* Give whole messages to the owner. False: the connection is over. */
-static bool read_app(struct conn *c)
+static bool take_messages(struct conn *c, int *left)
+{
+	int whole;
+
+	while ((whole = msg_frame((struct span){ c->in, c->in_len }))) {
+		if (whole < 0)
+			return false;
+		if (!c->ops->message(c, (struct span){ c->in, (size_t)whole },
+				     c->arg))
+			return false;
+		if (!c->closing)
+			c->until = 0;
+		c->in_len -= (size_t)whole;
+		memmove(c->in, c->in + whole, c->in_len);
+		--*left;
+	}
+	return true;
+}
+
+static bool read_app(struct conn *c, int *left)
 {
 	const uint8_t *at;
 	size_t len, take;
-	int whole;
 
 	while (c->used && (at = tls_app_in(&c->tls, &len)) && len) {
+		if (c->closing) {
+			tls_app_in_done(&c->tls, len);
+			continue;
+		}
 		take = sizeof(c->in) - c->in_len;
 		if (take > len)
 			take = len;
 		memcpy(c->in + c->in_len, at, take);
 		c->in_len += take;
 		tls_app_in_done(&c->tls, take);
-		while ((whole = msg_frame((struct span){ c->in, c->in_len }))) {
-			if (whole < 0)
-				return false;
-			if (!c->ops->message(c, (struct span){ c->in,
-					     (size_t)whole }, c->arg))
-				return false;
-			c->in_len -= (size_t)whole;
-			memmove(c->in, c->in + whole, c->in_len);
-		}
+		if (!take_messages(c, left))
+			return false;
 	}
 	return true;
 }
@@ -234,11 +251,18 @@ static int read_net(struct conn *c)
 	return 1;
 }
 
+/* Is there output that waits for nothing but its turn? */
+static bool has_more(const struct conn *c)
+{
+	return c->open && (c->queue_start < c->queue_len ||
+			   (c->relayq && !c->closing && relayq_len(c->relayq)));
+}
+
 static void watch_for(struct conn *c)
 {
 	unsigned state = tls_state(&c->tls);
 	uint32_t events = (state & TLS_NET_IN ? EPOLLIN : 0) |
-			  (state & TLS_NET_OUT ? EPOLLOUT : 0);
+			  (state & TLS_NET_OUT || has_more(c) ? EPOLLOUT : 0);
 
 	if (!events)
 		events = EPOLLIN;
@@ -257,12 +281,17 @@ static void broken(struct conn *c)
 
 void conn_pump(struct conn *c)
 {
-	int in = 1, out = 1, i;
+	int in = 1, out = 1, left = CONN_MESSAGES, i;
 
 	c->dirty = false;
 	if (c->connecting)
 		return;
-	for (i = 0; i < PUMP_STEPS && c->used && in + out > 0; i++) {
+	if (c->overrun) {
+		end(c, "the other end does not read");
+		return;
+	}
+	for (i = 0; i < PUMP_STEPS && c->used && left > 0 && in + out > 0;
+	     i++) {
 		if (c->open)
 			write_app(c);
 		out = write_net(c);
@@ -275,7 +304,7 @@ void conn_pump(struct conn *c)
 			c->open = true;
 			c->ops->open(c, c->arg);
 		}
-		if (c->used && !read_app(c)) {
+		if (c->used && !read_app(c, &left)) {
 			end(c, "the peer broke the protocol");
 			return;
 		}
@@ -314,6 +343,14 @@ static void ready(struct watch *w, uint32_t events)
 
 void conn_finish(struct conn *c)
 {
+	if (!c->closing)
+		c->until = loop_now() + CONN_CLOSE_MS;
 	c->closing = true;
 	c->dirty = true;
+}
+
+void conn_expire(struct conn *c)
+{
+	end(c, c->closing ? "" : c->open ? "it said nothing in time" :
+	    "no answer in time");
 }

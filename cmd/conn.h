@@ -10,11 +10,16 @@
  *
  * Output: control messages go into a queue of CONN_QUEUE bytes; messages of one
  * loop turn share a TLS record, because the queue is written after the turn
- * only. A peer that does not read until the queue is full is closed. Packets
+ * only. A peer that does not read until the queue is full is cut off. Packets
  * of a relay connection wait in a relayq and become messages one by one, when
  * there is room: so the queue discipline stays ours.
  *
- * A handshake that is not done in CONN_SHAKE_MS ends.
+ * Input: when CONN_MESSAGES have come it is others' turn, at the end of a TLS
+ * record: what the kernel still holds will wake us again.
+ *
+ * Time: a connection over which no message has come CONN_SHAKE_MS after its
+ * start ends, and one that is being closed ends after CONN_CLOSE_MS at the
+ * latest, whether the peer reads or not; what it says by then is not heard.
  */
 #ifndef CMD_CONN_H
 #define CMD_CONN_H
@@ -26,6 +31,7 @@
 #include "net/loop.h"
 
 enum { CONN_SAID = 96, CONN_QUEUE = 512 * 1024, CONN_SHAKE_MS = 10 * 1000,
+	CONN_CLOSE_MS = 3 * 1000, CONN_MESSAGES = 256,
 	CONN_RELAY_BYTES = 1024 * 1024 };
 
 struct conn;
@@ -44,6 +50,8 @@ struct conn_ops {
 /** struct conn - owned by the caller, not moved while in use
  * @in: start of the next message; @queue: bytes to be sent, [start, len)
  * @dirty: got something to send; @listed: the owner knows
+ * @until: when it ends by conn_expire(), 0: stays
+ * @overrun: the queue was full
  * @relayq: relay connections only
  * @said: the peer's last words (BYE), "" if it went without
  */
@@ -56,8 +64,9 @@ struct conn {
 	enum conn_kind kind;
 	struct taddr4 peer;
 	bool used, connecting, open, told, closing, dirty, listed;
+	bool overrun;
 	uint32_t events;
-	msec since;
+	msec since, until;
 	size_t in_len, queue_start, queue_len;
 	struct relayq *relayq;
 	uint8_t bye;			/* enum bye, with @said */
@@ -83,7 +92,7 @@ bool conn_client(struct conn *c, const struct conn_start *s,
 		 const struct bundle *b);
 bool conn_server(struct conn *c, const struct conn_start *s,
 		 const struct bundle *b, const struct revoked *revoked);
-/** conn_send() - Queue a message; false: full, and it will be closed */
+/** conn_send() - Queue a message; false: full, and conn_pump() will end it */
 bool conn_send(struct conn *c, struct span msg);
 /** conn_relay() - Queue an inner packet of @flow */
 void conn_relay(struct conn *c, uint32_t flow, struct span head,
@@ -92,6 +101,8 @@ void conn_relay(struct conn *c, uint32_t flow, struct span head,
 void conn_pump(struct conn *c);
 /** conn_finish() - Close in good order when the queue is sent */
 void conn_finish(struct conn *c);
+/** conn_expire() - Its time is over: end it, ops->gone is told */
+void conn_expire(struct conn *c);
 /** conn_abort() - Close now, without ops->gone */
 void conn_abort(struct conn *c);
 /** conn_relayq_bytes() - Memory that conn_relay() needs at c->relayq */

@@ -383,7 +383,7 @@ static void pump_dirty(struct daemon *d)
 	memmove(d->dirty, d->dirty + count, d->dirty_count * sizeof(*d->dirty));
 }
 
-/* Handshakes that take too long. */
+/* Connections whose time is over: handshakes, silent ones, slow readers. */
 static void check_shakes(struct daemon *d, msec now)
 {
 	if (now < d->shakes_at)
@@ -392,10 +392,8 @@ static void check_shakes(struct daemon *d, msec now)
 	for (uint32_t n = 0; n < d->max_conn; n++) {
 		struct conn *c = &d->conn[n];
 
-		if (!c->used || c->open || now <= c->since + CONN_SHAKE_MS)
-			continue;
-		conn_abort(c);
-		d->ops->conn_gone(d, c, "no answer in time");
+		if (c->used && c->until && now > c->until)
+			conn_expire(c);
 	}
 	while (d->max_conn && !d->conn[d->max_conn - 1].used)
 		d->max_conn--;

@@ -10,7 +10,8 @@
  *
  * Handshakes: each takes a place and milliseconds of the one thread, so they
  * are bounded: HUB_SHAKES at once, HUB_SHAKES_SOURCE from one address; what is
- * above waits in the listen queue or is closed.
+ * above waits in the listen queue or is closed. An edge may have HUB_MUTE
+ * connections that have not said what they are for.
  *
  * `revoked`, beside the bundle, is looked at once a second (its modification
  * time); a link whose certificate is in it is dropped.
@@ -34,7 +35,7 @@
 #include "net/rtnl.h"
 
 enum {
-	HUB_LISTEN = 16, HUB_SHAKES = 64, HUB_SHAKES_SOURCE = 16,
+	HUB_LISTEN = 16, HUB_SHAKES = 64, HUB_SHAKES_SOURCE = 16, HUB_MUTE = 4,
 	HUB_LINKS = 1024, HUB_CONNS = 2 * HUB_LINKS + HUB_SHAKES,
 	HUB_SESSIONS = 262144, HUB_OWN = 65536, HUB_FAST = 32768, HUB_CONTEXTS = 131072,
 	HUB_BUDGET = 512, INNER_MTU = 1500, BACKLOG = 128,
@@ -112,6 +113,20 @@ static void accept_ready(struct watch *w, uint32_t events)
 	}
 }
 
+/* Connections of this edge that wait for HELLO, @c among them. */
+static unsigned count_mute(const struct daemon *d, const struct identity *id)
+{
+	unsigned count = 0;
+
+	for (uint32_t n = 0; n < d->max_conn; n++) {
+		const struct conn *c = &d->conn[n];
+
+		count += c->used && c->open && c->until && !c->closing &&
+			 !strcmp(tls_peer(&c->tls)->name, id->name);
+	}
+	return count;
+}
+
 static void hub_open(struct daemon *d, struct conn *c)
 {
 	const struct identity *id = tls_peer(&c->tls);
@@ -123,6 +138,12 @@ static void hub_open(struct daemon *d, struct conn *c)
 			    prefix6_format(&id->prefix, prefix));
 		daemon_bye(d, c, BYE_PREFIX, "this edge's prefix is not "
 			   "inside the hub's: make a new bundle");
+		return;
+	}
+	if (count_mute(d, id) > HUB_MUTE) {
+		log_limited(LEVEL_WARN, "edge %s: too many connections that "
+			    "say nothing; one was closed", id->name);
+		daemon_finish(d, c);
 		return;
 	}
 	log_debug("handshake complete edge=%s address=%s", id->name,
