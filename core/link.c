@@ -547,8 +547,8 @@ static void heard_size(struct engine *e, struct link *l, uint16_t bytes)
 		return;
 	l->size_in = bytes;
 	fast_settle_all(e);
-	if (!had && path_size(l))
-		out_note(e, l, NOTE_SIZE);
+	if (!had)
+		size_known(e, l);
 }
 
 /* Sizes are not measured while shared is of no use. */

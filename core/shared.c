@@ -7,7 +7,8 @@
  * One UDP mapping per link. Towards the other end a packet goes
  *   - as data, if its fields have a context and it fits in M + 8;
  *   - else explicit, whole or in two pieces: works without any state;
- *   - else by relay, if shared does not work (shared_works()).
+ *   - else by relay, if shared does not work (shared_works()), or the path is
+ *     so narrow that not even halves of 1280 bytes fit.
  * Super-packets are cut (cut.c) and partial checksums completed before.
  *
  * proof.c says whom to believe, punch.c keeps the mapping, size.c measures.
@@ -160,6 +161,13 @@ static void count_piece(struct link *l, enum via via, size_t inner, size_t wire)
 	l->sent[via].wire_bytes += wire;
 }
 
+/* Two halves of it would be too long as well. */
+static bool fits_nothing(const struct link *l, size_t len, size_t most)
+{
+	return IP_UDP + WIRE_EXPLICIT + (len + 1) / 2 > most &&
+	       l->relay != NONE;
+}
+
 static enum via send_piece(struct engine *e, struct link *l, uint32_t flow,
 			   struct piece p, uint32_t number, uint8_t tos)
 {
@@ -167,11 +175,11 @@ static enum via send_piece(struct engine *e, struct link *l, uint32_t flow,
 	size_t most = path_size(l) ? path_size(l) : SMALL_OUTER;
 	enum via via = VIA_SHARED;
 
-	if (!shared_works(e, l)) {
+	if (shared_works(e, l) && number && wire <= most) {
+		wire = send_data(e, l, number, p, tos);
+	} else if (!shared_works(e, l) || fits_nothing(l, len, most)) {
 		via = VIA_RELAY;
 		wire = send_relay(e, l, flow, p);
-	} else if (number && wire <= most) {
-		wire = send_data(e, l, number, p, tos);
 	} else {
 		via = VIA_EXPLICIT;
 		wire = send_explicit(e, l, p, tos);

@@ -125,6 +125,18 @@ static void confirmed(struct engine *e, struct link *l)
 	l->due[TIMER_CONFIRM] = 0;
 }
 
+void size_known(struct engine *e, struct link *l)
+{
+	uint16_t m = path_size(l);
+	bool narrow = m < IP_UDP + WIRE_EXPLICIT + MIN_INNER / 2;
+
+	if (!m)
+		return;
+	out_note(e, l, NOTE_SIZE);
+	if (l->shared_up) /* else a relay is there anyway */
+		link_want_relay(e, l, narrow, e->now);
+}
+
 void size_tell(struct engine *e, struct link *l)
 {
 	struct msg m = { .type = MSG_SIZE, .u.size = { l->size_out } };
@@ -142,6 +154,5 @@ void size_heard(struct engine *e, struct link *l, uint16_t bytes)
 	l->size_out = bytes;
 	fast_settle_all(e);
 	size_tell(e, l);
-	if (path_size(l))
-		out_note(e, l, NOTE_SIZE);
+	size_known(e, l);
 }

@@ -364,6 +364,85 @@ START_TEST(place_of_another)
 }
 END_TEST
 
+/* -- one edge speaks of what is another's --------------------------------------------- */
+
+START_TEST(of_another_link)
+{
+	struct sim_conf c = usual;
+	struct sim *s;
+	struct tcp *t;
+	struct carrier *own;
+	struct session *se;
+	uint32_t conn, number;
+
+	c.edges = 2;
+	s = sim_up(&c);
+	t = tcp_connect(s, 0, UP, 40001, 80);
+	tcp_write(t, UP, 100000);
+	ck_assert(tcp_run(t, 5000) && on_own(s, t));
+	ck_assert(pinged(s, UP) && pinged(s, UP));
+	own = carrier_at(&s->hub, t);
+	se = session_at(&s->hub, t);
+	conn = s->hub.e->link[1].control;
+	number = s->hub.e->rx[0].number;
+	ck_assert_uint_eq(s->hub.e->rx[0].link, 0);
+	tell_hub(s, conn, &(struct msg){ .type = MSG_FORGET,
+		 .u.forget = { number } });
+	tell_hub(s, conn, &(struct msg){ .type = MSG_LEFT,
+		 .u.left = { own->name, LEFT_QUIET } });
+	tell_hub(s, conn, &(struct msg){ .type = MSG_HOPS,
+		 .u.hops = { own->name, 3 } });
+	tell_hub(s, conn, &(struct msg){ .type = MSG_CLOSE, .u.close = {
+		 t->host, t->peer, PROTO_TCP, 40001, 80, 1 } });
+	tell_hub(s, conn, &(struct msg){ .type = MSG_STATE, .u.state = {
+		 .host = t->host, .peer = t->peer, .proto = PROTO_TCP,
+		 .host_port = 40001, .peer_port = 80, .flags = 1,
+		 .known = KNOWN_ANY, .next_up = 1, .next_down = 1 } });
+	tell_hub(s, conn, &(struct msg){ .type = MSG_CONTEXT, .u.context = {
+		 .ref = 1, .host = t->host, .peer = t->peer, .nh = 6,
+		 .hop = 64 } });
+	for (uint8_t kind = OPEN_FIRST; kind <= OPEN_UDP; kind++)
+		tell_hub(s, conn, &(struct msg){ .type = MSG_OPEN, .u.open = {
+			 .kind = kind, .carrier = 1000u + kind,
+			 .host = t->host, .peer = t->peer,
+			 .proto = kind == OPEN_UDP ? PROTO_UDP : PROTO_TCP,
+			 .host_port = 40001, .peer_port = 80,
+			 .eport = 61000, .hport = 61000 } });
+	ck_assert_ptr_nonnull(context_find(s->hub.e, number));
+	ck_assert_ptr_eq(carrier_at(&s->hub, t), own);
+	ck_assert_int_eq(se->state, SESSION_LIVE);
+	ck_assert_int_ne(se->hop_rx, 3);
+	ck_assert_uint_eq(s->hub.e->link[1].sessions, 0);
+	ck_assert_uint_eq(s->hub.e->link[1].contexts, 0);
+	tcp_write(t, UP, 100000);
+	tcp_write(t, DOWN, 100000);
+	ck_assert(tcp_run(t, 5000) && on_own(s, t));
+	sim_end(s);
+}
+END_TEST
+
+/* A carrier of one protocol for a session of the other. */
+START_TEST(open_mixed_up)
+{
+	struct sim *s = sim_up(&usual);
+	struct link *l = sim_link(&s->hub);
+	struct msg m = { .type = MSG_OPEN, .u.open = {
+		.carrier = 1, .host = sim_host(0), .peer = sim_peer(),
+		.host_port = 40001, .peer_port = 80, .eport = 61000,
+		.hport = 61000 } };
+	uint32_t active = l->own_active;
+
+	for (uint8_t kind = OPEN_FIRST; kind <= OPEN_UDP; kind++) {
+		m.u.open.kind = kind;
+		m.u.open.proto = kind == OPEN_UDP ? PROTO_TCP : PROTO_UDP;
+		tell_hub(s, l->control, &m);
+		ck_assert_uint_eq(l->own_active, active);
+		ck_assert_uint_eq(l->sessions, 0);
+	}
+	sim_end(s);
+}
+END_TEST
+
 /* -- keys --------------------------------------------------------------------------- */
 
 /* The hub's packets overtake its HELLO. */
@@ -641,6 +720,8 @@ int main(void)
 	tcase_add_test(tc, relay_needs_control);
 	tcase_add_test(tc, newer_version);
 	tcase_add_test(tc, place_of_another);
+	tcase_add_test(tc, of_another_link);
+	tcase_add_test(tc, open_mixed_up);
 	tcase_add_test(tc, hello_overtaken);
 	tcase_add_test(tc, hello_unanswered);
 	tcase_add_test(tc, relay_black_hole);

@@ -140,6 +140,31 @@ START_TEST(path_shrinks)
 }
 END_TEST
 
+/* Not even halves of the least packet fit: large ones go by relay. */
+START_TEST(narrow_path)
+{
+	struct sim *s = up(600, _i, CARRIERS_AUTO);
+	struct tcp *t;
+
+	sim_run(s, 10 * 1000);
+	ck_assert_uint_ge(path_size(sim_link(&s->edge[0])), LEAST_MTU);
+	ck_assert_uint_le(path_size(sim_link(&s->edge[0])), 600);
+	for (int d = UP; d <= DOWN; d++) {
+		ck_assert(pinged(s, d, 100));
+		ck_assert(pinged(s, d, 560));
+		ck_assert(pinged(s, d, 1000));
+		ck_assert(pinged(s, d, 1280));
+	}
+	ck_assert_uint_gt(via_sent(&s->hub, VIA_RELAY), 0);
+	ck_assert_uint_gt(via_sent(&s->hub, VIA_SHARED), 0);
+	t = tcp_connect(s, 0, UP, 40001, 80);
+	tcp_write(t, UP, 50000);
+	tcp_write(t, DOWN, 50000);
+	ck_assert(tcp_run(t, 20000));
+	sim_end(s);
+}
+END_TEST
+
 /* Nobody repeats a datagram: only the size itself is asked for. */
 START_TEST(path_shrinks_under_udp)
 {
@@ -634,6 +659,7 @@ int main(void)
 	tcase_add_loop_test(tc, path_shrinks, 0, 8);
 	tcase_add_loop_test(tc, path_shrinks_under_udp, 0, 2);
 	tcase_add_loop_test(tc, path_grows, 0, 2);
+	tcase_add_loop_test(tc, narrow_path, 0, 2);
 	tcase_add_test(tc, uplink_shrinks);
 	tcase_add_test(tc, forged_too_big);
 	tcase_add_loop_test(tc, udp_blocked, 0, 2);
