@@ -48,9 +48,15 @@ static uint32_t hash_fields(const struct engine *e, const struct fields *f)
 	return hash_bytes(e, key, sizeof(key));
 }
 
-static uint32_t hash_number(uint32_t link, uint32_t number)
+/* Of numbers that the other end chooses: keyed. */
+static uint32_t hash_number(const struct engine *e, uint32_t link,
+			    uint32_t number)
 {
-	return (number ^ link << 16) * 2654435761u;
+	uint8_t key[8];
+
+	put32(key, link);
+	put32(key + 4, number);
+	return hash_bytes(e, key, sizeof(key));
 }
 
 /* The context of @f among @all, indexed by @t; NONE if there is none. */
@@ -161,17 +167,34 @@ uint32_t context_for(struct engine *e, struct link *l, const struct session *s,
 	return c->number;
 }
 
+static uint32_t tx_numbered(const struct engine *e, uint32_t link,
+			    uint32_t number)
+{
+	uint32_t n = table_first(&e->tx_number, hash_number(e, link, number));
+
+	while (n != NONE && (e->tx[n].number != number ||
+			     e->tx[n].link != link))
+		n = table_next(&e->tx_number, n);
+	return n;
+}
+
 void context_told(struct engine *e, struct link *l,
 		  const struct msg_context_is *m)
 {
-	uint32_t n = m->ref & 0xfffff;
+	uint32_t n = m->ref & 0xfffff, link = link_index(e, l), same;
 	struct context *c;
 
 	if (n >= e->conf.contexts || !e->tx[n].used ||
-	    e->tx[n].ref != m->ref || e->tx[n].link != link_index(e, l) ||
+	    e->tx[n].ref != m->ref || e->tx[n].link != link ||
 	    m->number > TAG_NUMBER) {
 		end_packet(e, l, DROP_STALE_MESSAGE);
 		tell_forget(e, l, m->number);
+		return;
+	}
+	same = tx_numbered(e, link, m->number);
+	if (same != NONE) { /* one number, two meanings: not a thing to use */
+		if (same != n)
+			end_packet(e, l, DROP_BAD_MESSAGE);
 		return;
 	}
 	c = &e->tx[n];
@@ -179,17 +202,13 @@ void context_told(struct engine *e, struct link *l,
 		table_remove(&e->tx_number, n);
 	c->number = m->number;
 	if (c->number)
-		table_add(&e->tx_number, hash_number(c->link, c->number), n);
+		table_add(&e->tx_number, hash_number(e, link, c->number), n);
 }
 
 void context_unknown(struct engine *e, struct link *l, uint32_t number)
 {
-	uint32_t link = link_index(e, l);
-	uint32_t n = table_first(&e->tx_number, hash_number(link, number));
+	uint32_t n = tx_numbered(e, link_index(e, l), number);
 
-	while (n != NONE && (e->tx[n].number != number ||
-			     e->tx[n].link != link))
-		n = table_next(&e->tx_number, n);
 	if (n == NONE)
 		end_packet(e, l, DROP_STALE_MESSAGE);
 	else

@@ -302,6 +302,32 @@ START_TEST(answer_to_nothing)
 }
 END_TEST
 
+/* A receiver that gives one number twice is not believed the second time. */
+START_TEST(one_number_twice)
+{
+	struct sim *s = up(0);
+	struct engine *e = s->hub.e;
+	struct session t = { .host = sim_host(0), .peer = sim_peer() };
+	uint64_t bad = e->drops[DROP_BAD_MESSAGE];
+
+	for (uint8_t i = 0; i < 3; i++) {
+		struct msg_context_is m = { .number = 77 };
+
+		t.peer.b[14] = i;
+		ck_assert_uint_eq(context_for(e, sim_link(&s->hub), &t, 17,
+					      s->now), 0);
+		m.ref = e->tx[i].ref;
+		context_told(e, sim_link(&s->hub), &m);
+		ck_assert_uint_eq(context_for(e, sim_link(&s->hub), &t, 17,
+					      s->now), i ? 0 : 77);
+	}
+	ck_assert_uint_eq(e->drops[DROP_BAD_MESSAGE], bad + 2);
+	context_unknown(e, sim_link(&s->hub), 77);
+	ck_assert_uint_eq(e->tx_number.count, 0);
+	sim_end(s);
+}
+END_TEST
+
 /* Hop limits that differ from the context's go explicit at first. */
 START_TEST(hop_limit)
 {
@@ -337,6 +363,7 @@ int main(void)
 	tcase_add_test(tc, idle_ones_go_first);
 	tcase_add_test(tc, hub_asks_in_shares);
 	tcase_add_test(tc, answer_to_nothing);
+	tcase_add_test(tc, one_number_twice);
 	tcase_add_test(tc, hop_limit);
 	return run_case(suite, tc);
 }
