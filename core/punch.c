@@ -213,8 +213,8 @@ static void ask_first(struct engine *e, struct link *l, msec now)
 
 void shared_timer(struct engine *e, struct link *l, msec now)
 {
-	if (!is_edge(e) || l->control == NONE)
-		return;
+	if (!is_edge(e) || (l->control == NONE && !l->shared_up))
+		return; /* without control it goes on as long as it works */
 	if (e->conf.carriers == CARRIERS_RELAY)
 		link_want_relay(e, l, true, now);
 	else if (!l->shared_up)

@@ -328,6 +328,31 @@ START_TEST(moves_are_told)
 }
 END_TEST
 
+/* Control is lost for minutes, and nobody says a word: the mapping stays. */
+START_TEST(kept_without_control)
+{
+	struct sim_conf c = usual;
+	struct sim *s;
+
+	c.nat.udp_ms = 30 * 1000;
+	s = sim_up(&c);
+	ck_assert(pinged(s, 0, DOWN));
+	sim_control(s, 0, false);
+	for (int i = 0; i < 4; i++) {
+		sim_run(s, 120 * 1000);
+		ck_assert(pinged(s, 0, DOWN));
+	}
+	/* it is lost meanwhile: noticed all the same */
+	nat_reboot(&s->nat[0], 0xc6336455);
+	sim_run(s, 14 * 1000);
+	ck_assert(pinged(s, 0, DOWN));
+	sim_control(s, 0, true);
+	sim_run(s, 2000);
+	ck_assert(pinged(s, 0, DOWN) && pinged(s, 0, UP));
+	sim_end(s);
+}
+END_TEST
+
 /* A new process is no NAT that changed; its first carriers are let alone. */
 START_TEST(edge_restarts)
 {
@@ -360,6 +385,7 @@ int main(void)
 	tcase_add_loop_test(tc, one_lost, 0, 2);
 	tcase_add_test(tc, evicted_by_quota);
 	tcase_add_loop_test(tc, moves_are_told, 0, 2);
+	tcase_add_test(tc, kept_without_control);
 	tcase_add_test(tc, edge_restarts);
 	return run_case(suite, tc);
 }
