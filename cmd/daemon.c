@@ -360,7 +360,11 @@ void daemon_engine_open(struct daemon *d, struct conn *c)
 	struct engine_peer peer = { .prefix = id->prefix };
 
 	_Static_assert(sizeof(peer.name) >= sizeof(id->name), "names fit");
+	_Static_assert((int)sizeof(peer.serial) == CERT_SERIAL_LEN,
+		       "serial numbers fit");
 	memcpy(peer.name, id->name, sizeof(id->name));
+	if (id->serial_len == CERT_SERIAL_LEN)
+		memcpy(peer.serial, id->serial, sizeof(peer.serial));
 	c->relayq = relayq_init((uint8_t *)d->relay_memory +
 				c->id * conn_relayq_bytes(), CONN_RELAY_BYTES);
 	c->told = true;

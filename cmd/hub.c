@@ -181,27 +181,43 @@ static void hub_out(struct daemon *d, const struct out *o)
 
 /* -- revocation --------------------------------------------------------------------- */
 
+/* Links, also those whose edge has no connection at the moment. */
+static void drop_revoked(struct daemon *d)
+{
+	const struct revoked *r = &hub_of(d)->revoked;
+	struct identity id = { .serial_len = CERT_SERIAL_LEN };
+	struct link_status s;
+
+	for (uint32_t n = 0; n < d->conf.links; n++) {
+		if (!engine_link(d->engine, n, &s))
+			continue;
+		memcpy(id.serial, s.serial, CERT_SERIAL_LEN);
+		if (!revoked_has(r, &id))
+			continue;
+		log_info("edge %s is revoked: link dropped", s.name);
+		engine_revoke(d->engine, n, loop_now());
+	}
+	for (uint32_t n = 0; n < d->max_conn; n++) {
+		struct conn *c = &d->conn[n];
+		const struct identity *peer = c->used ? tls_peer(&c->tls) :
+					      NULL;
+
+		if (peer && revoked_has(r, peer))
+			daemon_finish(d, c);
+	}
+	daemon_drain(d);
+}
+
 static void load_revoked(struct daemon *d)
 {
 	struct hub *h = hub_of(d);
 	struct span ca = { d->bundle.ca, d->bundle.ca_len };
 	char err[REVOKED_ERROR_MAX];
 
-	if (!revoked_load(&h->revoked, h->revoked_path, ca, err)) {
+	if (revoked_load(&h->revoked, h->revoked_path, ca, err))
+		drop_revoked(d);
+	else
 		log_error("%s (the list read before stays in force)", err);
-		return;
-	}
-	for (uint32_t n = 0; n < d->max_conn; n++) {
-		struct conn *c = &d->conn[n];
-		const struct identity *id = c->used ? tls_peer(&c->tls) : NULL;
-
-		if (!id || !revoked_has(&h->revoked, id))
-			continue;
-		log_info("edge %s is revoked: link dropped", id->name);
-		engine_revoke(d->engine, id->name, loop_now());
-		daemon_finish(d, c);
-	}
-	daemon_drain(d);
 }
 
 static void watch_revoked(struct daemon *d, msec now)

@@ -349,6 +349,7 @@ bool engine_link(const struct engine *e, uint32_t n, struct link_status *s)
 		.sessions = l->sessions, .drops = l->drops,
 	};
 	memcpy(s->name, l->name, sizeof(s->name));
+	memcpy(s->serial, l->serial, sizeof(s->serial));
 	memcpy(s->sent, l->sent, sizeof(s->sent));
 	memcpy(s->received, l->received, sizeof(s->received));
 	return true;

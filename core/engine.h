@@ -44,7 +44,7 @@ enum carriers { CARRIERS_AUTO, CARRIERS_OWN, CARRIERS_SHARED, CARRIERS_RELAY };
 /* what a packet crossed the CGNAT on */
 enum via { VIA_OWN, VIA_SHARED, VIA_EXPLICIT, VIA_RELAY, VIA_COUNT };
 
-enum { ENGINE_NAME = 33 };
+enum { ENGINE_NAME = 33, ENGINE_SERIAL = 16 };
 
 /** struct engine_conf - what an engine is; sizes are fixed at the start
  * @prefix: edge: its own; hub: the whole that edges are cut from
@@ -90,9 +90,12 @@ void engine_set_fast(struct engine *e, bool on, msec now);
 void engine_set_hub(struct engine *e, uint32_t addr, uint16_t shared_port,
 		    msec now);
 
-/** struct engine_peer - who is at the other end, proved by its certificate */
+/** struct engine_peer - who is at the other end, proved by its certificate
+ * @serial: the certificate's; the engine only remembers it
+ */
 struct engine_peer {
 	char name[ENGINE_NAME];
+	uint8_t serial[ENGINE_SERIAL];
 	struct prefix6 prefix;
 };
 
@@ -127,8 +130,8 @@ void engine_datagram(struct engine *e, const struct engine_datagram *d,
 void engine_tick(struct engine *e, msec now);
 /** engine_deadline() - When engine_tick() is wanted next, NEVER if not */
 msec engine_deadline(const struct engine *e);
-/** engine_revoke() - Hub: end the link of the edge of this name, at once */
-void engine_revoke(struct engine *e, const char *name, msec now);
+/** engine_revoke() - Hub: end link @n at once, connected or not */
+void engine_revoke(struct engine *e, uint32_t n, msec now);
 /** engine_stop() - Say goodbye on every link (daemon ends in good order) */
 void engine_stop(struct engine *e, msec now);
 
@@ -203,6 +206,7 @@ struct traffic {
 };
 
 /** struct link_status - a link, for people
+ * @serial: of the certificate that it last came with
  * @up: control is up. @since: of the link; @rtt_ms: of control, 0 unknown
  * @seen: our transport address as the hub sees it (edge), the edge's (hub)
  * @mtu: IPv4 path MTU found (smaller of both directions), 0: not yet
@@ -212,6 +216,7 @@ struct traffic {
  */
 struct link_status {
 	char name[ENGINE_NAME];
+	uint8_t serial[ENGINE_SERIAL];
 	struct prefix6 prefix;
 	bool up, shared_up, relay_up;
 	msec since;

@@ -380,6 +380,7 @@ static void hub_control(struct engine *e, struct link *l, uint32_t conn,
 	e->conn[conn].link = link_index(e, l);
 	e->conn[conn].greeted = true;
 	memcpy(l->name, e->conn[conn].peer.name, sizeof(l->name));
+	memcpy(l->serial, e->conn[conn].peer.serial, sizeof(l->serial));
 	new_epoch(e, l, m->epoch, now);
 	l->peer_counter = m->counter;
 	take_hello(e, l, m);
@@ -472,7 +473,7 @@ void engine_conn_closed(struct engine *e, uint32_t conn, msec now)
 	out_note(e, l, NOTE_LINK_DOWN);
 	budget_control_lost(e, l, now);
 	if (!is_edge(e))
-		link_due(e, l, TIMER_GONE, now + (l->revoked ? 0 : GONE_MS));
+		link_due(e, l, TIMER_GONE, now + GONE_MS);
 }
 
 /* -- messages --------------------------------------------------------------------------- */
@@ -693,20 +694,16 @@ void link_timer(struct engine *e, uint32_t n, msec now)
 
 /* -- ends ------------------------------------------------------------------------------------ */
 
-void engine_revoke(struct engine *e, const char *name, msec now)
+void engine_revoke(struct engine *e, uint32_t n, msec now)
 {
-	e->now = now;
-	for (uint32_t n = 0; n < e->conf.links; n++) {
-		struct link *l = &e->link[n];
+	struct link *l = &e->link[n];
 
-		if (!l->used || strlen(name) >= ENGINE_NAME ||
-		    memcmp(l->name, name, strlen(name) + 1))
-			continue;
-		l->revoked = true;
-		bye(e, l->relay, BYE_REVOKED, "certificate revoked");
-		bye(e, l->control, BYE_REVOKED, "certificate revoked");
-		link_remove(e, l, now);
-	}
+	e->now = now;
+	if (n >= e->conf.links || !l->used)
+		return;
+	bye(e, l->relay, BYE_REVOKED, "certificate revoked");
+	bye(e, l->control, BYE_REVOKED, "certificate revoked");
+	link_remove(e, l, now);
 }
 
 void engine_stop(struct engine *e, msec now)

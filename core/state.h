@@ -198,8 +198,9 @@ enum { OLD_EPOCHS = 4 };
 
 /** struct link - everything between one edge and its hub */
 struct link {
-	bool used, revoked;
+	bool used;
 	char name[ENGINE_NAME];
+	uint8_t serial[ENGINE_SERIAL];
 	struct prefix6 prefix;
 	struct policy inbound;
 	uint32_t control, relay;	/* connections, NONE */

@@ -227,8 +227,7 @@ START_TEST(rests_without_its_link)
 
 	for (uint8_t i = 0; i < 64 / 4; i++)
 		ask_hub(s, 0, i);
-	s->hub.e->link[0].revoked = true;
-	engine_revoke(s->hub.e, "edge0", s->now);
+	engine_revoke(s->hub.e, 0, s->now);
 	pump(&s->hub);
 	sim_run(s, CONTEXT_REST_MS + 60 * 1000);
 	ck_assert(link_by_addr(s->hub.e, &s->edge[0].conf.prefix.addr));

@@ -196,9 +196,10 @@ START_TEST(revoked)
 {
 	struct sim *s = sim_up(&usual);
 
-	engine_revoke(s->hub.e, "edge", s->now);
+	engine_revoke(s->hub.e, 1, s->now);
+	engine_revoke(s->hub.e, s->hub.conf.links, s->now);
 	ck_assert(sim_link(&s->hub)->used);
-	engine_revoke(s->hub.e, "edge0", s->now);
+	engine_revoke(s->hub.e, 0, s->now);
 	ck_assert(!sim_link(&s->hub)->used);
 	pump(&s->hub);
 	sim_run(s, 100);
@@ -270,7 +271,8 @@ static uint8_t hello(struct sim *s, uint32_t conn, enum conn_kind kind,
 
 static void open_conn(struct sim *s, uint32_t conn, uint32_t edge)
 {
-	struct engine_peer peer = { .name = "by hand" };
+	struct engine_peer peer = { .name = "by hand",
+		.serial = { (uint8_t)conn, 2, 3 } };
 	struct addr6 host = sim_host(edge);
 
 	peer.prefix.len = 64;
@@ -349,7 +351,7 @@ START_TEST(place_of_another)
 	hello(s, 10, CONN_CONTROL, 77, 1);
 	open_conn(s, 11, 3);
 	hello(s, 11, CONN_RELAY, 77, 2);
-	engine_revoke(s->hub.e, "by hand", s->now);
+	engine_revoke(s->hub.e, 1, s->now);
 	open_conn(s, 12, 2);
 	hello(s, 12, CONN_CONTROL, 78, 1);
 	ck_assert(s->hub.e->link[1].used);
@@ -360,6 +362,27 @@ START_TEST(place_of_another)
 	engine_conn_closed(s->hub.e, 11, s->now);
 	engine_conn_closed(s->hub.e, 10, s->now);
 	ck_assert_uint_eq(s->hub.e->link[1].control, 12);
+	sim_end(s);
+}
+END_TEST
+
+/* What it came with last is known, and it can be revoked, while it is away. */
+START_TEST(revoked_while_away)
+{
+	struct sim *s = sim_up(&usual);
+	struct link_status st;
+
+	open_conn(s, 10, 3);
+	hello(s, 10, CONN_CONTROL, 77, 1);
+	open_conn(s, 11, 3);
+	hello(s, 11, CONN_CONTROL, 77, 2);
+	engine_conn_closed(s->hub.e, 10, s->now);
+	engine_conn_closed(s->hub.e, 11, s->now);
+	ck_assert(engine_link(s->hub.e, 1, &st));
+	ck_assert(!st.up);
+	ck_assert_int_eq(st.serial[0], 11);
+	engine_revoke(s->hub.e, 1, s->now);
+	ck_assert(!engine_link(s->hub.e, 1, &st));
 	sim_end(s);
 }
 END_TEST
@@ -720,6 +743,7 @@ int main(void)
 	tcase_add_test(tc, relay_needs_control);
 	tcase_add_test(tc, newer_version);
 	tcase_add_test(tc, place_of_another);
+	tcase_add_test(tc, revoked_while_away);
 	tcase_add_test(tc, of_another_link);
 	tcase_add_test(tc, open_mixed_up);
 	tcase_add_test(tc, hello_overtaken);
