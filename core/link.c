@@ -264,6 +264,10 @@ static void new_epoch(struct engine *e, struct link *l, uint64_t epoch,
 		if (!is_edge(e))
 			l->shared_up = l->peer_shared = false;
 	}
+	if (l->relay != NONE) {
+		bye(e, l->relay, BYE_REPLACED, "control is another process's");
+		l->relay = NONE;
+	}
 	note_replaced(l, l->peer_epoch);
 	l->peer_epoch = epoch;
 	l->peer_counter = l->relay_counter = 0;

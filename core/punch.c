@@ -96,7 +96,7 @@ static void shared_is_up(struct engine *e, struct link *l, msec now)
 	if (is_edge(e)) {
 		l->peer_shared = true;
 		tell_shared(e, l, true);
-		link_want_relay(e, l, false, now);
+		link_want_relay(e, l, size_is_narrow(l), now);
 	}
 }
 

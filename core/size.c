@@ -125,16 +125,20 @@ static void confirmed(struct engine *e, struct link *l)
 	l->due[TIMER_CONFIRM] = 0;
 }
 
-void size_known(struct engine *e, struct link *l)
+bool size_is_narrow(const struct link *l)
 {
 	uint16_t m = path_size(l);
-	bool narrow = m < IP_UDP + WIRE_EXPLICIT + MIN_INNER / 2;
 
-	if (!m)
+	return m && m < IP_UDP + WIRE_EXPLICIT + MIN_INNER / 2;
+}
+
+void size_known(struct engine *e, struct link *l)
+{
+	if (!path_size(l))
 		return;
 	out_note(e, l, NOTE_SIZE);
 	if (l->shared_up) /* else a relay is there anyway */
-		link_want_relay(e, l, narrow, e->now);
+		link_want_relay(e, l, size_is_narrow(l), e->now);
 }
 
 void size_tell(struct engine *e, struct link *l)

@@ -578,6 +578,8 @@ void size_suspect(struct engine *e, struct link *l, msec now);
 void size_sent(struct engine *e, struct link *l);
 void confirm_timer(struct engine *e, struct link *l, msec now);
 void size_heard(struct engine *e, struct link *l, uint16_t bytes);
+/** size_is_narrow() - Do not even halves of 1280 bytes fit? */
+bool size_is_narrow(const struct link *l);
 /** size_known() - M is known now, or another one */
 void size_known(struct engine *e, struct link *l);
 void size_timer(struct engine *e, struct link *l, msec now);

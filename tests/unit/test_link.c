@@ -301,10 +301,18 @@ START_TEST(relay_needs_control)
 	open_conn(s, 13, 0);
 	ck_assert_int_eq(hello(s, 13, CONN_RELAY, l->peer_epoch, 99), MSG_BYE);
 	ck_assert_uint_eq(l->relay, 12);
+	/* when another process takes control it has no relay yet */
+	open_conn(s, 15, 3);
+	ck_assert_int_eq(hello(s, 15, CONN_CONTROL, 77, 1), MSG_HELLO);
+	open_conn(s, 10, 3);
+	ck_assert_int_eq(hello(s, 10, CONN_RELAY, 77, 2), MSG_HELLO);
+	open_conn(s, 11, 3);
+	ck_assert_int_eq(hello(s, 11, CONN_CONTROL, 78, 1), MSG_HELLO);
+	ck_assert_uint_eq(s->hub.e->link[1].relay, NONE);
 	/* no epoch at all */
-	open_conn(s, 14, 3);
+	open_conn(s, 14, 2);
 	ck_assert_int_eq(hello(s, 14, CONN_CONTROL, 0, 1), 0);
-	ck_assert(!s->hub.e->link[1].used);
+	ck_assert(!s->hub.e->link[2].used);
 	sim_end(s);
 }
 END_TEST

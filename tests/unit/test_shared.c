@@ -161,6 +161,15 @@ START_TEST(narrow_path)
 	tcp_write(t, UP, 50000);
 	tcp_write(t, DOWN, 50000);
 	ck_assert(tcp_run(t, 20000));
+	/* shared goes and comes back: the relay is still needed */
+	s->nat[0].conf.drop_udp = true;
+	for (int i = 0; i < 20; i++)
+		pinged(s, UP, 100);
+	ck_assert(!sim_link(&s->edge[0])->shared_up);
+	s->nat[0].conf.drop_udp = false;
+	sim_run(s, 8000);
+	ck_assert(sim_link(&s->edge[0])->shared_up);
+	ck_assert(pinged(s, UP, 1280) && pinged(s, DOWN, 1280));
 	sim_end(s);
 }
 END_TEST
