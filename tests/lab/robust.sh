@@ -235,9 +235,31 @@ case_tls() {
 	client cbc "alert handshake failure" '' -tls1_2 \
 		-cipher ECDHE-ECDSA-AES128-SHA256:ECDHE-ECDSA-AES128-SHA
 	client tls11 "Cipher is (NONE)" '' -tls1_1 -cipher ALL:@SECLEVEL=0
+	tls_mute
 	stop hub
 	tls_servers
 	tls_revoked
+}
+
+established() {
+	[ "$(ns hub ss -tnH state established '( sport = :6464 )' |
+		wc -l)" -le "$1" ]
+}
+
+# With a good bundle, and never a word: few at once, and not for long
+tls_mute() {
+	local pids=()
+
+	for _ in 1 2 3 4 5 6 7 8; do
+		ns edge sh -c 'sleep 14 | openssl s_client -quiet -tls1_2 \
+			-connect "$1" -cert "$2" -key "$2"' x "$HUB4:6464" \
+			"$PKI/alice.pem" >/dev/null 2>&1 &
+		pids+=($!)
+	done
+	t mute-told until_ok 4 grep -q "that say nothing" "$LAB_DIR/hub.log"
+	t mute-few until_ok 4 established 4
+	t mute-gone until_ok 12 established 0
+	wait "${pids[@]}"
 }
 
 # A false hub: server NAME BUNDLE TEXT
