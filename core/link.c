@@ -478,6 +478,8 @@ void engine_conn_closed(struct engine *e, uint32_t conn, msec now)
 	budget_control_lost(e, l, now);
 	if (!is_edge(e))
 		link_due(e, l, TIMER_GONE, now + GONE_MS);
+	else if (l->shared_up)
+		shared_ask(e, l, now); /* is it control, or the hub? */
 }
 
 /* -- messages --------------------------------------------------------------------------- */

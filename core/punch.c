@@ -107,7 +107,8 @@ static void shared_is_down(struct engine *e, struct link *l, msec now)
 		out_note(e, l, NOTE_SHARED_DOWN);
 		tell_shared(e, l, false);
 	}
-	link_want_relay(e, l, true, now);
+	if (l->control != NONE) /* else there is no way to get one */
+		link_want_relay(e, l, true, now);
 }
 
 static void fresh_control(struct engine *e)

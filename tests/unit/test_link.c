@@ -91,6 +91,41 @@ START_TEST(control_lost)
 }
 END_TEST
 
+/* Control lost while nothing is sent: shared's mapping is kept all the same,
+ * and a hub that is gone is found out.
+ */
+START_TEST(control_lost_in_silence)
+{
+	struct sim_conf c = usual;
+	struct sim *s;
+
+	c.nat.udp_ms = 15 * 1000;
+	s = sim_up(&c);
+	ck_assert(pinged(s, UP));
+	sim_control(s, 0, false);
+	sim_run(s, 3 * 60 * 1000);
+	ck_assert(sim_link(&s->edge[0])->shared_up);
+	ck_assert(pinged(s, DOWN));
+	s->hub.stopped = true;
+	sim_run(s, 25 * 1000);
+	ck_assert(!sim_link(&s->edge[0])->shared_up);
+	sim_end(s);
+}
+END_TEST
+
+/* The hub ends and control with it: known in seconds. */
+START_TEST(hub_ends)
+{
+	struct sim *s = sim_up(&usual);
+
+	s->hub.stopped = true;
+	sim_control(s, 0, false);
+	sim_run(s, 8 * 1000);
+	ck_assert(!sim_link(&s->edge[0])->shared_up);
+	sim_end(s);
+}
+END_TEST
+
 /* Reconnects in the midst of everything. */
 START_TEST(control_flaps)
 {
@@ -742,6 +777,8 @@ int main(void)
 	tcase_add_loop_test(tc, any_order, 0, 4);
 	tcase_add_loop_test(tc, any_order_without_udp, 0, 2);
 	tcase_add_loop_test(tc, control_lost, 0, 2);
+	tcase_add_test(tc, control_lost_in_silence);
+	tcase_add_test(tc, hub_ends);
 	tcase_add_test(tc, control_flaps);
 	tcase_add_loop_test(tc, connection_breaks, 0, 20);
 	tcase_add_loop_test(tc, datagram_lost, 0, 12);
