@@ -432,17 +432,7 @@ static void edge_reload(struct daemon *d)
 	log_info("nothing to reload: an edge reads its bundle at start");
 }
 
-static void edge_changed(struct daemon *d)
-{
-	if (edge_of(d)->control)
-		use_uplink(d, edge_of(d)->hub);
-	daemon_drain(d);
-}
-
 /* -- start -------------------------------------------------------------------------------- */
-
-static const struct daemon_ops edge_ops = { edge_open, edge_gone, edge_out,
-	edge_tick, edge_deadline, edge_reload, edge_changed };
 
 static void edge_conf(struct daemon *d, const struct edge_opts *o)
 {
@@ -506,24 +496,86 @@ static void find_dns(struct ra_conf *c, const struct edge_opts *o)
 		dns_of_host(c);
 }
 
+static int start_ra(struct daemon *d, struct edge *g, unsigned n,
+		    const struct rtnl_link *link)
+{
+	struct ra_conf c = { .mtu = INNER_MTU, .link = link->index };
+	int err;
+
+	c.mac_len = link->mac_len <= sizeof(c.mac) ? link->mac_len : 0;
+	memcpy(c.mac, link->mac, c.mac_len);
+	ifconf_lan_prefix(&d->conf.prefix, n, &c.prefix);
+	find_dns(&c, &g->o);
+	err = ra_open(&g->ra[n], &c, &g->rand, loop_now());
+	if (err)
+		return err;
+	ra_set_alive(&g->ra[n], g->ra_alive, loop_now());
+	return loop_add(&d->loop, &g->ra[n].watch, EPOLLIN);
+}
+
+static void stop_ra(struct daemon *d, struct ra *r)
+{
+	if (r->watch.fd < 0)
+		return;
+	loop_remove(&d->loop, &r->watch);
+	ra_close(r);
+}
+
+/* A LAN interface that was made anew has another number, and perhaps another
+ * address; a bridge changes its address with its ports.
+ */
+static void follow_lan(struct daemon *d, unsigned n)
+{
+	struct edge *g = edge_of(d);
+	struct ra *r = &g->ra[n];
+	struct rtnl_link link;
+	int err;
+
+	if (rtnl_link_get(g->o.lan.at[n], 0, &link))
+		return;
+	if (link.index == r->conf.link) {
+		if (!memcmp(link.mac, r->conf.mac, r->conf.mac_len))
+			return;
+		memcpy(r->conf.mac, link.mac, r->conf.mac_len);
+		ra_again(r, loop_now());
+		return;
+	}
+	stop_ra(d, r);
+	err = start_ra(d, g, n, &link);
+	if (err)
+		log_warn("--lan %s: cannot send router advertisements: %s",
+			 link.name, strerror(-err));
+	else
+		log_info("LAN interface changed interface=%s", link.name);
+}
+
+static void edge_changed(struct daemon *d)
+{
+	struct edge *g = edge_of(d);
+
+	if (g->control)
+		use_uplink(d, g->hub);
+	if (g->o.lan.count)
+		host_lans();
+	for (unsigned i = 0; i < g->o.lan.count; i++)
+		follow_lan(d, i);
+	daemon_drain(d);
+}
+
+static const struct daemon_ops edge_ops = { edge_open, edge_gone, edge_out,
+	edge_tick, edge_deadline, edge_reload, edge_changed };
+
 static void open_ra(struct daemon *d, struct edge *g, unsigned n)
 {
-	struct ra_conf c = { .mtu = INNER_MTU };
 	struct rtnl_link link;
 	int err = rtnl_link_get(g->o.lan.at[n], 0, &link);
 
-	if (!err) {
-		c.link = link.index;
-		c.mac_len = link.mac_len <= sizeof(c.mac) ? link.mac_len : 0;
-		memcpy(c.mac, link.mac, c.mac_len);
-		ifconf_lan_prefix(&d->conf.prefix, n, &c.prefix);
-		find_dns(&c, &g->o);
-		err = ra_open(&g->ra[n], &c, &g->rand, loop_now());
-	}
 	if (!err)
-		err = loop_add(&d->loop, &g->ra[n].watch, EPOLLIN);
+		err = start_ra(d, g, n, &link);
 	if (err)
-		die(EX_OSERR, "--lan %s: cannot send router advertisements: %s",
+		die(err == -EPERM ? EX_NOPERM : EX_OSERR,
+		    "--lan %s: cannot send router advertisements: %s: run as "
+		    "root, or with CAP_NET_RAW",
 		    g->o.lan.at[n], strerror(-err));
 }
 
@@ -555,14 +607,13 @@ static int translate(void *arg)
 		    strerror(-err));
 	random_bytes(seed, sizeof(seed));
 	rand_init(&g->rand, seed);
+	g->dial_at = g->dead_since = loop_now();
+	g->ra_alive = true; /* RA_DEAD_MS to find a carrier */
 	for (unsigned i = 0; i < g->o.lan.count; i++)
 		open_ra(d, g, i);
-	g->dial_at = g->dead_since = loop_now();
 	code = daemon_run(d);
-	for (unsigned i = 0; i < g->o.lan.count; i++) {
-		loop_remove(&d->loop, &g->ra[i].watch);
-		ra_close(&g->ra[i]);
-	}
+	for (unsigned i = 0; i < g->o.lan.count; i++)
+		stop_ra(d, &g->ra[i]);
 	return code;
 }
 

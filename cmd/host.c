@@ -120,6 +120,15 @@ int host_hub(const struct ifconf_hub *c)
 	return configure(&q);
 }
 
+void host_lans(void)
+{
+	int err = helper_lans(&host.helper);
+
+	if (err)
+		log_limited(LEVEL_ERROR, "cannot ask for the addresses of LAN "
+			    "interfaces: %s", strerror(-err));
+}
+
 static void route_done(const struct helper_reply *r, void *arg)
 {
 	(void)arg;

@@ -36,6 +36,8 @@ void host_watch(struct daemon *d);
  */
 void host_edge(const struct ifconf_edge *c);
 int host_hub(const struct ifconf_hub *c);
+/** host_lans() - Edge: LAN interfaces may have lost their addresses */
+void host_lans(void);
 /** host_route() - Hub: an edge's prefix is reachable, or no longer */
 void host_route(const struct prefix6 *p, bool on);
 /** host_uplink() - Settings that capture and output need in their modes */

@@ -60,6 +60,7 @@ struct look_up {
 /** struct server - the helper
  * @has_hello, @is_edge, @is_hub: what has been asked so far
  * @hub: prefix of the hub, if @is_hub
+ * @edge: what HELPER_EDGE asked for, if @is_edge
  * @is_ending: SIGTERM or SIGINT has come
  * @kill_at: when to stop waiting for the translator's end
  */
@@ -72,6 +73,7 @@ struct server {
 	bool has_ended, is_ending;
 	bool has_hello, is_edge, is_hub;
 	struct prefix6 hub;
+	struct ifconf_edge edge;
 	msec kill_at;
 	unsigned long refused;
 	struct look_up look_up[HELPER_RESOLVES];
@@ -92,6 +94,7 @@ static const size_t request_len[HELPER_TYPE_COUNT] = {
 	[HELPER_HUB] = 8 + sizeof(struct ifconf_hub),
 	[HELPER_ROUTE_ADD] = 8 + sizeof(struct prefix6),
 	[HELPER_ROUTE_DEL] = 8 + sizeof(struct prefix6),
+	[HELPER_LANS] = 8,
 	[HELPER_UNDO] = 8,
 	[HELPER_RESOLVE] = 8 + RESOLVE_NAME,
 };
@@ -202,6 +205,8 @@ static bool in_order(const struct server *s, const struct helper_request *q)
 		return s->is_hub && prefix_ok(&q->prefix) &&
 		       prefix6_covers(&s->hub, &q->prefix) &&
 		       q->prefix.len > s->hub.len;
+	case HELPER_LANS:
+		return s->is_edge;
 	case HELPER_UNDO:
 		return s->has_hello;
 	case HELPER_RESOLVE:
@@ -222,6 +227,7 @@ static void serve(struct server *s, const struct helper_request *q)
 		break;
 	case HELPER_EDGE:
 		s->is_edge = true;
+		s->edge = q->edge;
 		configured(s, q, ifconf_edge(&s->journal, &q->edge));
 		break;
 	case HELPER_HUB:
@@ -234,6 +240,10 @@ static void serve(struct server *s, const struct helper_request *q)
 		reply_error(s, q,
 			    ifconf_route(&s->journal, &q->prefix,
 					 q->type == HELPER_ROUTE_ADD));
+		break;
+	case HELPER_LANS:
+		ifconf_lans(&s->journal, &s->edge);
+		reply_error(s, q, 0);
 		break;
 	case HELPER_UNDO:
 		ifconf_undo(&s->journal);

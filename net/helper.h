@@ -32,6 +32,8 @@ enum {
  * @HELPER_EDGE, @HELPER_HUB: configure the host, one of them, once
  * @HELPER_ROUTE_ADD, @HELPER_ROUTE_DEL: hub: an edge's prefix, after
  *			HELPER_HUB, inside its prefix
+ * @HELPER_LANS:	edge, after HELPER_EDGE: LAN interfaces may have lost what
+ *			they were given (went down, were made anew)
  * @HELPER_UNDO:	take everything back; may be configured again
  * @HELPER_RESOLVE:	a name to IPv4 addresses
  */
@@ -41,6 +43,7 @@ enum helper_type {
 	HELPER_HUB,
 	HELPER_ROUTE_ADD,
 	HELPER_ROUTE_DEL,
+	HELPER_LANS,
 	HELPER_UNDO,
 	HELPER_RESOLVE,
 	HELPER_TYPE_COUNT
@@ -153,6 +156,8 @@ int helper_send(struct helper *h, struct helper_request *q,
 /** helper_route() - helper_send() for an edge's prefix */
 int helper_route(struct helper *h, const struct prefix6 *p, bool add,
 		 helper_done *done, void *arg);
+/** helper_lans() - helper_send() of HELPER_LANS */
+int helper_lans(struct helper *h);
 /** helper_resolve() - helper_send() for a name */
 int helper_resolve(struct helper *h, const char *name, helper_done *done,
 		   void *arg);

@@ -38,6 +38,7 @@ static size_t length_of(uint32_t type)
 		return 8 + sizeof(q.prefix);
 	case HELPER_RESOLVE:
 		return 8 + sizeof(q.name);
+	case HELPER_LANS:
 	case HELPER_UNDO:
 	case HELPER_TYPE_COUNT:
 		break;
@@ -190,6 +191,13 @@ int helper_route(struct helper *h, const struct prefix6 *p, bool add,
 	};
 
 	return helper_send(h, &q, done, arg);
+}
+
+int helper_lans(struct helper *h)
+{
+	struct helper_request q = { .type = HELPER_LANS };
+
+	return helper_send(h, &q, NULL, NULL);
 }
 
 int helper_resolve(struct helper *h, const char *name, helper_done *done,

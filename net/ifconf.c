@@ -33,6 +33,11 @@
  * TUN takes its routes with it, an empty table is passed over, and the next
  * start of this edge removes old rules.
  *
+ * The kernel forgets an interface's addresses when it goes down, and all of it
+ * when it is removed, which is what a bridge made anew or an adapter that was
+ * unplugged look like. ifconf_lans() gives a LAN back what the journal says it
+ * had from us. What was the owner's is the owner's to bring back.
+ *
  * Hub. The same without rules: main leads a connected edge's prefix into the
  * TUN; the whole prefix is unreachable behind that, also after a kill, so
  * that nothing loops between the hub and its router. Where the provider's
@@ -364,6 +369,43 @@ static int lan_up(struct ifconf_journal *c, const struct ifconf_edge *e,
 		return err;
 	a = first_address(&p);
 	return put_addr(c, l.index, &a, p.len);
+}
+
+/* The journal's line for an address, if it was us who gave it. */
+static struct change *own_address(struct ifconf_journal *c,
+				  const struct addr6 *a)
+{
+	for (unsigned i = 0; i < c->count; i++)
+		if (c->change[i].kind == CHANGE_ADDR &&
+		    !memcmp(c->change[i].addr.addr.b, a->b, 16))
+			return &c->change[i];
+	return NULL;
+}
+
+static void lan_again(struct ifconf_journal *c, const struct ifconf_edge *e,
+		      unsigned n)
+{
+	struct change *own;
+	struct rtnl_link l;
+	struct prefix6 p;
+	struct addr6 a;
+
+	if (rtnl_link_get(e->lan[n], 0, &l) || !(l.flags & IFF_UP) ||
+	    !ifconf_lan_prefix(&e->prefix, n, &p))
+		return;
+	a = first_address(&p);
+	own = own_address(c, &a);
+	if (!own)
+		return;
+	set_for(c, e->lan[n], "disable_ipv6", "0");
+	own->addr.link = l.index;
+	rtnl_addr_add(&own->addr);	/* -EEXIST: it never went */
+}
+
+void ifconf_lans(struct ifconf_journal *c, const struct ifconf_edge *e)
+{
+	for (unsigned n = 0; n < e->lans; n++)
+		lan_again(c, e, n);
 }
 
 static int edge_addresses(struct ifconf_journal *c, const struct ifconf_edge *e)

@@ -82,6 +82,10 @@ struct ifconf_journal {
 int ifconf_open(struct ifconf_journal *c);
 /** ifconf_edge() - Addresses, routes by source and settings of an edge */
 int ifconf_edge(struct ifconf_journal *c, const struct ifconf_edge *e);
+/** ifconf_lans() - Edge: give LAN interfaces that went down or were made anew
+ * the addresses back that they had from ifconf_edge()
+ */
+void ifconf_lans(struct ifconf_journal *c, const struct ifconf_edge *e);
 /** ifconf_hub() - Addresses, routes and settings of a hub */
 int ifconf_hub(struct ifconf_journal *c, const struct ifconf_hub *h);
 /** ifconf_route() - Hub: an edge's prefix into the inner TUN, or no longer */

@@ -205,6 +205,11 @@ void ra_solicited(struct ra *r, msec now)
 		r->next = due;
 }
 
+void ra_again(struct ra *r, msec now)
+{
+	begin(r, now);
+}
+
 void ra_set_alive(struct ra *r, bool is_alive, msec now)
 {
 	if (r->is_alive == is_alive)

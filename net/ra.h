@@ -92,6 +92,8 @@ void ra_solicited(struct ra *r, msec now);
 /** ra_tick() - Send what is due */
 void ra_tick(struct ra *r, msec now);
 msec ra_deadline(const struct ra *r);
+/** ra_again() - What @r->conf says has changed: tell it as at the start */
+void ra_again(struct ra *r, msec now);
 /** ra_set_alive() - Whether hosts should use us; told at once on a change */
 void ra_set_alive(struct ra *r, bool is_alive, msec now);
 /** ra_close() - Say good-bye (lifetime 0) and close; out of the loop before */

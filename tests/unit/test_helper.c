@@ -315,6 +315,7 @@ static int out_of_order(int fd, void *arg)
 	struct helper_request edge = edge_request(), hub = hub_request();
 	struct helper_request route = { .type = HELPER_ROUTE_ADD }, bad = edge;
 	struct helper_request undo = { .type = HELPER_UNDO };
+	struct helper_request lans = { .type = HELPER_LANS };
 	struct helper_request again = { .type = HELPER_HELLO, .version = 1 };
 	struct helper_reply r;
 	int i = 0;
@@ -338,6 +339,8 @@ static int out_of_order(int fd, void *arg)
 	bad = hub;
 	bad.hub.own.b[0] = 0x3f;		/* not its own */
 	seen->result[i++] = ask(&bad, &r);
+	if (ask(&lans, &r) != -EPROTO)		/* not an edge yet */
+		return EX_SOFTWARE;
 	if (ask(&hub, &r))
 		return EX_UNAVAILABLE;
 	seen->result[i++] = ask(&hub, &r);	/* twice */
@@ -348,6 +351,7 @@ static int out_of_order(int fd, void *arg)
 	seen->result[i++] = ask(&route, &r);	/* all of it */
 	seen->result[12] = ask(&undo, &r);
 	seen->result[13] = ask(&edge, &r);	/* now it may */
+	seen->result[14] = ask(&lans, &r);
 	return EX_OK;
 }
 
@@ -362,6 +366,7 @@ START_TEST(order_is_kept)
 			      seen->result[i]);
 	ck_assert_int_eq(seen->result[12], 0);
 	ck_assert_int_eq(seen->result[13], 0);
+	ck_assert_int_eq(seen->result[14], 0);
 	ck_assert_int_eq(seen->value[HELPER_NOTE_REFUSED], 8);
 	ck_assert_int_eq(our_routes(), 0);
 }

@@ -203,6 +203,60 @@ START_TEST(edge_with_two_lans)
 }
 END_TEST
 
+/* The kernel takes an interface's addresses when it goes down. */
+START_TEST(lan_went_down_and_came_back)
+{
+	struct text before, during, down, after;
+	struct ifconf_edge e;
+	struct rtnl_link l;
+
+	host();
+	e = edge_conf("2001:db8:100:100::/56", 2);
+	state(&before);
+	ck_assert_int_eq(ifconf_open(&journal), 0);
+	ck_assert_int_eq(ifconf_edge(&journal, &e), 0);
+	state(&during);
+	ck_assert_int_eq(rtnl_link_get(lan, 0, &l), 0);
+	rtnl_link_up(l.index, false);
+	ifconf_lans(&journal, &e);	/* down: stays so */
+	state(&down);
+	ck_assert(!has(&down, "addr 2001:db8:100:100::1/64"));
+	rtnl_link_up(l.index, true);
+	ifconf_lans(&journal, &e);
+	ifconf_lans(&journal, &e);
+	state(&after);
+	ck_assert(has(&after, "addr 2001:db8:100:100::1/64"));
+	ck_assert_uint_eq(during.len, after.len);
+	ifconf_close(&journal);
+	state(&after);
+	ck_assert_str_eq(before.at, after.at);
+}
+END_TEST
+
+START_TEST(owner_brings_his_back)
+{
+	struct rtnl_addr a = { .flags = IFA_F_NODAD, .protocol = 3 };
+	struct ifconf_edge e;
+	struct rtnl_link l;
+	struct text now;
+
+	host();
+	e = edge_conf("2001:db8:100:1::/64", 1);
+	ck_assert_int_eq(rtnl_link_get(lan, 0, &l), 0);
+	a.link = l.index;
+	a.addr = in6("2001:db8:100:1::1", 64);
+	ck_assert_int_eq(rtnl_addr_add(&a), 0);
+	ck_assert_int_eq(ifconf_open(&journal), 0);
+	ck_assert_int_eq(ifconf_edge(&journal, &e), 0);
+	rtnl_link_up(l.index, false);
+	rtnl_link_up(l.index, true);
+	ifconf_lans(&journal, &e);
+	state(&now);
+	ck_assert(!has(&now, "addr 2001:db8:100:1::1"));
+	ifconf_close(&journal);
+}
+END_TEST
+
 START_TEST(what_was_there_stays)
 {
 	struct rtnl_addr a = { .flags = IFA_F_NODAD, .protocol = 3 };
@@ -507,7 +561,9 @@ int main(void)
 	if (netns_permitted("ifconf")) {
 		tcase_add_test(t, edge_without_lan);
 		tcase_add_test(t, edge_with_two_lans);
-		tcase_add_test(t, what_was_there_stays);
+		tcase_add_test(t, lan_went_down_and_came_back);
+	tcase_add_test(t, owner_brings_his_back);
+	tcase_add_test(t, what_was_there_stays);
 		tcase_add_test(t, forwarding_of_one_interface_stays);
 		tcase_add_test(t, uplink_goes_on_listening);
 		tcase_add_test(t, two_edges_on_one_machine);

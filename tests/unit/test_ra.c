@@ -186,6 +186,23 @@ START_TEST(solicited)
 }
 END_TEST
 
+START_TEST(changed)
+{
+	struct ra_conf c = conf();
+	struct ra r;
+	msec a, b;
+
+	ra_init(&r, &c, &rnd, 1000);
+	a = run(&r, 10) + 60 * 1000;
+	ra_again(&r, a);
+	ck_assert_uint_eq(run(&r, 1), a);
+	for (int i = 1; i < RA_INITIAL_COUNT; i++, a = b) {
+		b = run(&r, 1);
+		ck_assert_uint_le(b - a, RA_INITIAL_INTERVAL_MS);
+	}
+}
+END_TEST
+
 START_TEST(dead_and_alive_again)
 {
 	struct ra_conf c = conf();
@@ -225,6 +242,7 @@ int main(void)
 	tcase_add_test(t, what_is_a_solicitation);
 	tcase_add_test(t, periodic);
 	tcase_add_test(t, solicited);
+	tcase_add_test(t, changed);
 	tcase_add_test(t, dead_and_alive_again);
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);
