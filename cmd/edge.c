@@ -376,24 +376,25 @@ static void edge_out(struct daemon *d, const struct out *o)
 
 /* -- router advertisements: lifetime 0 when nothing carries packets -------------------- */
 
-static bool has_carrier(const struct daemon *d)
+/* An own carrier that is silent proves nothing, and may be so for hours. */
+static bool has_carrier(const struct daemon *d, msec now)
 {
 	struct link_status s;
 
 	return engine_link(d->engine, 0, &s) &&
-	       (s.up || s.shared_up || s.relay_up || s.own_active);
+	       (s.up || s.shared_up || s.relay_up ||
+		(s.own_active && now - s.own_heard < RA_DEAD_MS));
 }
 
 static void ra_step(struct daemon *d, msec now)
 {
 	struct edge *g = edge_of(d);
-	bool alive;
+	bool alive = has_carrier(d, now);
 
-	if (has_carrier(d))
+	if (alive)
 		g->dead_since = now;
-	alive = now - g->dead_since < RA_DEAD_MS && has_carrier(d);
-	if (g->ra_alive && !alive && now - g->dead_since < RA_DEAD_MS)
-		alive = true;
+	else if (g->ra_alive)
+		alive = now - g->dead_since < RA_DEAD_MS;
 	if (alive != g->ra_alive) {
 		g->ra_alive = alive;
 		for (unsigned i = 0; i < g->o.lan.count; i++)

@@ -211,6 +211,7 @@ struct traffic {
  * @seen: our transport address as the hub sees it (edge), the edge's (hub)
  * @mtu: IPv4 path MTU found (smaller of both directions), 0: not yet
  * @mtu_up, @mtu_down: of each direction, from and to the edge
+ * @own_heard: edge: when a packet came on an own carrier, 0: never
  * @own_tcp: enum note or NOTE_COUNT: why own TCP is in use or not
  * @peer_lo, @peer_hi: the other end's port range, 0 unknown
  */
@@ -219,7 +220,7 @@ struct link_status {
 	uint8_t serial[ENGINE_SERIAL];
 	struct prefix6 prefix;
 	bool up, shared_up, relay_up;
-	msec since;
+	msec since, own_heard;
 	uint32_t rtt_ms;
 	struct taddr4 seen;
 	uint16_t mtu, mtu_up, mtu_down, peer_lo, peer_hi;

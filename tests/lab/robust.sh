@@ -4,7 +4,7 @@
 #
 # robust.sh: what must not bring the daemons down, and what they say to it
 #
-# Usage: robust.sh [CASE...]   cases: bad tls strangers memory clone names dial
+# Usage: robust.sh [CASE...]   cases: bad tls strangers memory clone names dial lan
 #
 # Prints "ok NAME", "not ok NAME" or "skip NAME: reason" for each test. A case
 # is a function in a shell and a laboratory of its own. About 80 s in all.
@@ -15,7 +15,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/traffic.sh"
 . "$here/daemons.sh"
 
-CASES='bad tls strangers memory clone names dial'
+CASES='bad tls strangers memory clone names dial lan'
 CASE='' FAILED=0
 
 ok() { say "ok robust/$CASE/$1"; }
@@ -438,6 +438,58 @@ case_dial() {
 	hub_start
 	t name_gone connected 10
 	rm -rf "/etc/netns/$LAB.edge"
+}
+
+# -- lan: what becomes of the LAN's hosts ------------------------------------------------
+
+has_default6() { [ -n "$(ip_ lan -6 route show default)" ]; }
+lan_addr() { ip_ edge -6 addr show br-lan | grep -q ' 2001:db8:100:1::1/64 '; }
+fd_is_null() { [ "$(readlink "/proc/${PID[$1]}/fd/2")" = /dev/null ]; }
+said_mac() {
+	ip_ lan neigh show | grep -q "^fe80.* lladdr $1 router"
+}
+
+lan_anew() {
+	ip_ edge link del br-lan
+	sleep 1
+	ip_ edge link add br-lan type bridge forward_delay 0
+	ip_ edge link set lan0 master br-lan
+	ip_ edge addr add 192.168.1.1/24 dev br-lan
+	ip_ edge link set br-lan up
+}
+
+case_lan() {
+	topo
+	keys
+	servers server
+	edge_start
+	t no_hub-advertised until_ok 8 has_default6
+	t no_hub-given_up until_ok 14 eval '! has_default6'
+	hub_start
+	t hub-advertised until_ok 10 has_default6
+	t link link_up
+	t outer-no_address eval '! ns edge ip addr show unmapx0 | grep -q inet'
+	t status-by_process ns edge "$UNMAP" status "${PID[edge]}"
+	ip_ edge link set br-lan down
+	ip_ edge link set br-lan up
+	t down_up-address until_ok 3 lan_addr
+	t down_up-link link_up
+	ip_ edge -6 addr flush dev br-lan scope global
+	t flushed-address until_ok 3 lan_addr
+	ip_ edge link set br-lan address 02:00:00:00:00:77
+	t mac-told until_ok 5 said_mac 02:00:00:00:00:77
+	lan_anew
+	t anew-address until_ok 5 lan_addr
+	t anew-link link_up
+	stop hub
+	t hub_gone-given_up until_ok 30 eval '! has_default6'
+	hub_start
+	t hub_back-advertised until_ok 10 has_default6
+	stop edge
+	t edge_gone-given_up until_ok 3 eval '! has_default6'
+	bg edge edge sh -c 'exec "$@" <&- >&- 2>&-' x "$UNMAP" edge \
+		"$PKI/alice.pem" --status "$LAB-alice"
+	t closed_stdio until_ok 3 fd_is_null edge
 }
 
 # -- run --------------------------------------------------------------------------------
