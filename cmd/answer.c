@@ -68,7 +68,7 @@ static struct report_io io_of(const struct daemon *d)
 static struct report report_of(struct daemon *d)
 {
 	struct report r = { .program = d->program, .name = d->name,
-		.pid = (long)getpid(), .now = loop_now(),
+		.pid = (long)d->pid, .now = loop_now(),
 		.started = d->started, .conf = &d->conf, .io = io_of(d),
 		.expires = d->bundle.id.not_after, .now_s = time(NULL),
 		.sessions = engine_sessions(d->engine),

@@ -603,7 +603,7 @@ static void open_watches(struct daemon *d)
 	    loop_add(&d->loop, &d->signals, EPOLLIN) ||
 	    loop_add(&d->loop, &d->monitor, EPOLLIN))
 		die(EX_OSERR, "cannot start: out of descriptors");
-	err = local_open(&d->local, d->name);
+	err = local_open(&d->local, d->name, d->pid);
 	if (!err)
 		err = local_serve(&d->local, &d->loop, &local_ops, d);
 	if (err)

@@ -84,6 +84,7 @@ struct uplink {
 struct daemon {
 	const struct daemon_ops *ops;
 	const char *program;		/* "edge", "hub" */
+	pid_t pid;			/* the one that was started: the helper */
 	char name[LOCAL_NAME];
 	struct engine_conf conf;
 	struct engine *engine;

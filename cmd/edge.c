@@ -655,6 +655,7 @@ int edge_main(int argc, char **argv)
 		die(bundle_code(err), "%s", err);
 	d.ops = &edge_ops;
 	d.program = "edge";
+	d.pid = getpid();
 	d.own = &g;
 	d.no_bpf = g.o.no_bpf;
 	d.no_fast = g.o.no_fast;

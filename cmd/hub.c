@@ -466,6 +466,7 @@ int hub_main(int argc, char **argv)
 		die(bundle_code(err), "%s", err);
 	d.ops = &hub_ops;
 	d.program = "hub";
+	d.pid = getpid();
 	d.own = &h;
 	d.no_bpf = h.o.no_bpf;
 	d.no_fast = h.o.no_fast;

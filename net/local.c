@@ -126,7 +126,8 @@ static void clean_name(char *to, const char *name)
 }
 
 /* Give the listening socket at @hidden its name, the first that is free. */
-static int take_name(struct local *s, const char *hidden, const char *name)
+static int take_name(struct local *s, const char *hidden, const char *name,
+		     pid_t pid)
 {
 	char twin[16] = "";
 	int i, n;
@@ -135,7 +136,7 @@ static int take_name(struct local *s, const char *hidden, const char *name)
 		if (i > 1)
 			snprintf(twin, sizeof(twin), "-%d", i);
 		n = snprintf(s->path, sizeof(s->path), "%s/%s@%ld%s.sock",
-			     run_dir(), name, (long)getpid(), twin);
+			     run_dir(), name, (long)pid, twin);
 		if (n < 0 || (size_t)n >= sizeof(s->path))
 			return -ENAMETOOLONG;
 		if (is_stale(s->path))
@@ -148,9 +149,10 @@ static int take_name(struct local *s, const char *hidden, const char *name)
 	return -EEXIST;
 }
 
-int local_open(struct local *s, const char *name)
+int local_open(struct local *s, const char *name, pid_t pid)
 {
 	char clean[LOCAL_NAME], hidden[sizeof(s->path)];
+	struct local_entry all[LOCAL_LIST];
 	int n, fd, err;
 
 	memset(s, 0, sizeof(*s));
@@ -165,7 +167,8 @@ int local_open(struct local *s, const char *name)
 	fd = listen_at(hidden);
 	if (fd < 0)
 		return fd;
-	err = take_name(s, hidden, clean);
+	local_list(all, LOCAL_LIST);	/* for what it removes */
+	err = take_name(s, hidden, clean, pid);
 	unlink(hidden);
 	if (err) {
 		s->path[0] = '\0';

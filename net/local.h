@@ -73,11 +73,13 @@ struct local_entry {
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 };
 
-/** local_open() - Make the socket NAME@PID.sock of this process, mode 0600
+/** local_open() - Make the socket NAME@PID.sock, mode 0600, and remove those
+ * that killed daemons left
+ * @pid: what the user takes for the daemon's process
  * @name: the bundle's; whatever is not a letter, digit, '.', '_' or '-'
  *        becomes '_'
  */
-int local_open(struct local *s, const char *name);
+int local_open(struct local *s, const char *name, pid_t pid);
 /** local_serve() - Answer on it from now on; @s->path stays until closed */
 int local_serve(struct local *s, struct loop *l, const struct local_ops *ops,
 		void *arg);

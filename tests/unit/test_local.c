@@ -61,7 +61,7 @@ static void up(void)
 	gone = 0;
 	later = NULL;
 	ck_assert_int_eq(loop_init(&loop), 0);
-	ck_assert_int_eq(local_open(&server, "alice"), 0);
+	ck_assert_int_eq(local_open(&server, "alice", getpid()), 0);
 	ck_assert_int_eq(local_serve(&server, &loop, &ops, &server), 0);
 }
 
@@ -206,7 +206,7 @@ static pid_t twin(void)
 	ck_assert_int_eq(pipe(ready), 0);
 	pid = fork();
 	if (!pid) {
-		c = local_open(&other, "alice") ? 'n' : 'y';
+		c = local_open(&other, "alice", getpid()) ? 'n' : 'y';
 		if (write(ready[1], &c, 1) == 1)
 			pause();
 		_exit(1);
@@ -243,6 +243,28 @@ START_TEST(list_find_and_stale)
 }
 END_TEST
 
+/* Nobody asked for status in between: the next daemon removes it. */
+START_TEST(swept_at_start)
+{
+	struct local other;
+	char path[sizeof(server.path)];
+	pid_t pid = 0;
+
+	up();
+	pid = twin();
+	snprintf(path, sizeof(path), "%s/alice@%d.sock", dir, (int)pid);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	ck_assert_int_eq(access(path, F_OK), 0);
+	ck_assert_int_eq(local_open(&other, "bob", 4711), 0);
+	ck_assert_ptr_nonnull(strstr(other.path, "/bob@4711.sock"));
+	ck_assert_int_ne(access(path, F_OK), 0);
+	ck_assert_int_eq(access(server.path, F_OK), 0);
+	local_close(&other);
+	down();
+}
+END_TEST
+
 START_TEST(equal_process_numbers)
 {
 	struct local twin_of_us;
@@ -250,12 +272,12 @@ START_TEST(equal_process_numbers)
 
 	up();
 	/* as from another process namespace: same name, same number */
-	ck_assert_int_eq(local_open(&twin_of_us, "alice"), 0);
+	ck_assert_int_eq(local_open(&twin_of_us, "alice", getpid()), 0);
 	ck_assert_str_ne(twin_of_us.path, server.path);
 	ck_assert_int_eq(local_list(e, LOCAL_LIST), 2);
 	ck_assert_int_eq(e[1].pid, getpid());
 	local_close(&twin_of_us);
-	ck_assert_int_eq(local_open(&twin_of_us, "../a b/c"), 0);
+	ck_assert_int_eq(local_open(&twin_of_us, "../a b/c", getpid()), 0);
 	ck_assert_ptr_nonnull(strstr(twin_of_us.path, "/_._a_b_c@"));
 	local_close(&twin_of_us);
 	down();
@@ -272,7 +294,7 @@ START_TEST(long_paths_are_refused)
 	deep[sizeof(deep) - 1] = '\0';
 	setenv("UNMAP_RUN", deep, 1);
 	struct local s;
-	ck_assert_int_eq(local_open(&s, "alice"), -ENAMETOOLONG);
+	ck_assert_int_eq(local_open(&s, "alice", getpid()), -ENAMETOOLONG);
 	setenv("UNMAP_RUN", dir, 1);
 	down();
 }
@@ -291,6 +313,7 @@ int main(void)
 	tcase_add_test(t, late_answer_and_half_close);
 	tcase_add_test(t, slow_clients_are_dropped);
 	tcase_add_test(t, list_find_and_stale);
+	tcase_add_test(t, swept_at_start);
 	tcase_add_test(t, equal_process_numbers);
 	tcase_add_test(t, long_paths_are_refused);
 	srunner_run_all(sr, CK_ENV);
