@@ -8,6 +8,14 @@
 #include "cmd/ask.h"
 #include "cmd/log.h"
 
+_Noreturn void ask_failed(const struct local_entry *e, int err)
+{
+	bool rights = err == EACCES || err == EPERM;
+
+	die(rights ? EX_NOPERM : EX_UNAVAILABLE, "%s does not answer: %s%s",
+	    e->name, strerror(err), rights ? ": run as root" : "");
+}
+
 int ask_find(struct local_entry *all, const char *wanted)
 {
 	int count = local_list(all, LOCAL_LIST), found;

@@ -15,4 +15,7 @@
  */
 int ask_find(struct local_entry *all, const char *wanted);
 
+/** ask_failed() - Say that it does not answer (@err: an errno), and end */
+_Noreturn void ask_failed(const struct local_entry *e, int err);
+
 #endif

@@ -76,8 +76,7 @@ static int ask(const struct local_entry *e, const char *line,
 	int fd = local_ask(e->path, line);
 
 	if (fd < 0)
-		die(EX_UNAVAILABLE, "cannot ask %s: %s", e->name,
-		    strerror(-fd));
+		ask_failed(e, -fd);
 	read_reply(fd, reply, e->name);
 	return fd;
 }

@@ -109,8 +109,7 @@ int status_main(int argc, char **argv)
 	} else {
 		err = show(all, request);
 		if (err)
-			die(EX_UNAVAILABLE, "%s does not answer: %s",
-			    all[0].name, strerror(err));
+			ask_failed(all, err);
 	}
 	if (fflush(stdout) || ferror(stdout))
 		die(EX_IOERR, "cannot write: %s", strerror(errno));
