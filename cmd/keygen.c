@@ -95,7 +95,7 @@ static int finish(int code, const char *err)
 {
 	if (code)
 		die(code, "%s", err);
-	if (fflush(stdout))
+	if (fflush(stdout) || ferror(stdout))
 		die(EX_IOERR, "cannot write the output");
 	return EX_OK;
 }

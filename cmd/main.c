@@ -56,6 +56,15 @@ static const struct program root = {
 		"unmap edge alice.pem --lan br-lan\n",
 };
 
+/* A line that went out as it was printed fails then, not at the flush. */
+static int written(void)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return EX_OK;
+	log_error("cannot write the output");
+	return EX_IOERR;
+}
+
 static int show_version(void)
 {
 	time_t t = UNMAP_BUILD_TIME;
@@ -63,7 +72,7 @@ static int show_version(void)
 
 	strftime(date, sizeof(date), "%Y-%m-%d", gmtime(&t));
 	printf("unmap %s (%s)\n", UNMAP_VERSION, date);
-	return fflush(stdout) ? EX_IOERR : EX_OK;
+	return written();
 }
 
 static const struct command *find_program(const char *name)
@@ -80,7 +89,7 @@ static const struct command *find_program(const char *name)
 static int write_completions(const char *shell)
 {
 	if (shell && complete_write(&root, shell, stdout))
-		return fflush(stdout) ? EX_IOERR : EX_OK;
+		return written();
 	log_error("--completions: expected bash, zsh or fish");
 	return EX_USAGE;
 }

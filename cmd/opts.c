@@ -169,6 +169,9 @@ static void take_long(struct line *l, const char *word)
 
 	if (!strcmp(word, "--help"))
 		show_help(l->p);
+	if (len == 6 && !memcmp(word, "--help", len))
+		die(EX_USAGE, "--help takes no value, leave out %s",
+		    equals + 1);
 	if (o)
 		take_option(l, o, equals ? equals + 1 : NULL);
 	else

@@ -85,7 +85,7 @@ static void watch(const struct local_entry *e, const char *request)
 		if (err && !interrupted)
 			die(EX_UNAVAILABLE, "%s has ended: %s", e->name,
 			    strerror(err));
-		if (fflush(stdout))
+		if (fflush(stdout) || ferror(stdout))
 			die(EX_IOERR, "cannot write: %s", strerror(errno));
 		nanosleep(&second, NULL);
 	}

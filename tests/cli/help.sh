@@ -33,6 +33,20 @@ for p in $programs; do
 	refuse "too-many-$p" 64 "" "$UNMAP" "$p" a b c d e f
 done
 
+if [ -c /dev/full ]; then
+	for o in --help --version "--completions bash"; do
+		# shellcheck disable=SC2086 # words
+		"$UNMAP" $o >/dev/full 2>"$work/err"
+		got=$?
+		if [ $got = 74 ] && grep -q "cannot write" "$work/err"; then
+			ok "full$o"
+		else
+			not_ok "full$o" "status $got: $(cat "$work/err")"
+		fi
+	done
+fi
+
+refuse help-value 64 "--help takes no value" "$UNMAP" edge --help=me
 refuse no-program 64 "missing command" "$UNMAP"
 refuse unknown-program 64 "unknown command frob" "$UNMAP" frob
 refuse unknown-option 64 "unknown option --frob" "$UNMAP" --frob

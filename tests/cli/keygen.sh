@@ -254,6 +254,18 @@ refuse no-ca-key 66 "ca.key" keygen edge "$work/bad4" x
 
 # ---- interrupted and at once ------------------------------------------------
 
+# Nobody hears what was made: that is an error, though it is made.
+if [ -c /dev/full ]; then
+	(keygen init "$work/unheard" --hub h --prefix $P::/48) >/dev/full \
+		2>"$work/err"
+	got=$?
+	if [ $got = 74 ] && grep -q "cannot write" "$work/err"; then
+		ok unheard
+	else
+		not_ok unheard "status $got: $(cat "$work/err")"
+	fi
+fi
+
 # A file size limit of one byte: every write fails, nothing is left.
 (
 	ulimit -f 0
