@@ -6,10 +6,12 @@
  * `unmap-edge`), else by the first argument (`unmap edge`). The list of
  * programs is commands.def.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "cmd/complete.h"
 #include "cmd/links.h"
@@ -115,11 +117,26 @@ static int run_root(int argc, char **argv)
 	return opts_run_sub(&root, 1, argv);
 }
 
+/* A log line must not go into a device that got the number of a closed
+ * stderr. Not for writing: who closed it is told so as before.
+ */
+static void fill_stdio(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDONLY);
+	while (fd >= 0 && fd < STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	const char *slash = argc ? strrchr(argv[0], '/') : NULL;
 	const struct command *c = NULL;
 
+	fill_stdio();
 	if (argc)
 		c = find_program(slash ? slash + 1 : argv[0]);
 	if (c)
