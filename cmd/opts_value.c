@@ -151,19 +151,11 @@ static bool read_endpoint(struct opt_endpoint *e, const char *text)
 	       (!port || read_port(port, &e->port));
 }
 
-/* Letters, digits, dots, dashes; or an address. A wrong name says so here. */
 static bool is_host(const char *host)
 {
 	struct addr6 ignored;
 
-	if (addr6_parse(&ignored, host))
-		return true;
-	if (*host == '-' || *host == '.')
-		return false;
-	for (; *host; host++)
-		if (!isalnum((unsigned char)*host) && !strchr(".-_", *host))
-			return false;
-	return true;
+	return addr6_parse(&ignored, host) || host_text_ok(host);
 }
 
 static bool is_address(const char *host)

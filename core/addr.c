@@ -365,3 +365,41 @@ bool addr6_is_unicast(const struct addr6 *a)
 		return low > 1 && low >> 32 != 0xffff;
 	return true;
 }
+
+bool addr4_is_unicast(uint32_t a)
+{
+	return a >> 24 && a >> 28 < 0xe;
+}
+
+static bool is_label_char(char c)
+{
+	return is_digit(c) || (c >= 'a' && c <= 'z') ||
+	       (c >= 'A' && c <= 'Z') || c == '-' || c == '_';
+}
+
+bool host_text_ok(const char *text)
+{
+	enum { LABEL_MAX = 63, NAME_MAX_LEN = 253 };
+	size_t len = strlen(text), label = 0, digits = 0;
+	uint32_t a;
+
+	if (!len || len > NAME_MAX_LEN)
+		return false;
+	for (size_t i = 0; i < len; i++) {
+		bool dot = text[i] == '.';
+
+		if (dot ? !label : !is_label_char(text[i]))
+			return false;
+		if (!label && text[i] == '-')
+			return false;
+		if (dot && i + 1 == len)	/* "example.net." */
+			break;
+		label = dot ? 0 : label + 1;
+		digits = dot ? 0 : digits + is_digit(text[i]);
+		if (label > LABEL_MAX)
+			return false;
+	}
+	if (digits < label)
+		return true;
+	return addr4_parse(&a, text) && addr4_is_unicast(a);
+}

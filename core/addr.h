@@ -73,4 +73,12 @@ bool prefix6_nth(const struct prefix6 *p, uint8_t len, uint64_t n,
  */
 bool addr6_is_unicast(const struct addr6 *a);
 
+/** host_text_ok() - Is @text, a name or IPv4 address, worth looking up?
+ * Letters, digits, dashes, underscores in labels of 1 to 63 (RFC 1035, 2.3.4);
+ * what ends in a number must be a unicast address (RFC 3696, 2)
+ */
+bool host_text_ok(const char *text);
+/** addr4_is_unicast() - Can a host have it? Not 0/8, multicast, broadcast */
+bool addr4_is_unicast(uint32_t a);
+
 #endif

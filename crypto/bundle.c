@@ -44,17 +44,6 @@ static bool port_parse(uint16_t *port, const char *text)
 	return true;
 }
 
-static bool host_ok(const char *host)
-{
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyz"
-				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				      "0123456789.-_";
-	size_t len = strlen(host);
-
-	return len && len <= 253 && host[0] != '-' && host[0] != '.' &&
-	       strspn(host, letters) == len;
-}
-
 bool hub_addr_parse(struct hub_addr *a, const char *text)
 {
 	struct hub_addr out = { .port = BUNDLE_PORT };
@@ -77,7 +66,7 @@ bool hub_addr_parse(struct hub_addr *a, const char *text)
 	memcpy(out.host, text, (size_t)(rest - text));
 	if (last && *last && (*last != ':' || !port_parse(&out.port, last + 1)))
 		return false;
-	if (is_addr6 ? !addr6_parse(&addr6, out.host) : !host_ok(out.host))
+	if (is_addr6 ? !addr6_parse(&addr6, out.host) : !host_text_ok(out.host))
 		return false;
 	*a = out;
 	return true;

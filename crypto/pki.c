@@ -302,10 +302,24 @@ static int revoked_write(struct work *k, enum store_how how)
 
 /* ---- init ---------------------------------------------------------------- */
 
+/* Names of roles are no addresses: a certificate with two has none. */
+static bool is_role(const char *host)
+{
+	static const char tail[] = ".unmap.invalid";
+	size_t len = strlen(host), tail_len = sizeof(tail) - 1;
+
+	return len > tail_len && !strcasecmp(host + len - tail_len, tail);
+}
+
 static int check_hub(const struct pki_hub *plan, char *err)
 {
 	char prefix[PREFIX6_TEXT];
 
+	for (unsigned i = 0; i < plan->hub_count; i++)
+		if (is_role(plan->hubs[i].host))
+			return store_fail(err, EX_USAGE,
+					  "--hub %s: a name of certificates, not of a machine: give the name or address edges can reach",
+					  plan->hubs[i].host);
 	if (!plan->hub_count || plan->hub_count > BUNDLE_HUBS_MAX)
 		return store_fail(err, EX_USAGE,
 				  "--hub: give it 1 to %d times, with the name or address edges can reach",
@@ -457,7 +471,7 @@ static int check_ipv4(struct work *k, uint32_t ipv4)
 	unsigned i;
 
 	addr4_format(ipv4, text);
-	if (!(ipv4 >> 24) || ipv4 >> 24 == 127 || ipv4 >> 28 >= 0xe)
+	if (!addr4_is_unicast(ipv4) || ipv4 >> 24 == 127)
 		return store_fail(k->store.err, EX_USAGE,
 				  "--ipv4 %s: not a unicast address: give one that is routed to the hub",
 				  text);

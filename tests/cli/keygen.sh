@@ -183,6 +183,15 @@ refuse init-no-hub 64 "--hub is missing" keygen init "$work/x" --prefix $P::/48
 refuse init-no-prefix 64 "--prefix is missing" keygen init "$work/x" --hub h
 refuse init-bad-hub 64 "expected HOST" keygen init "$work/x" --hub h:0 \
 	--prefix $P::/48
+for h in 256.1.1.1 1.2.3 0.0.0.0 224.0.0.1 a..b -h 'h h'; do
+	refuse "init-bad-hub-$(echo "$h" | tr -c 'a-z0-9.\n' _)" 64 \
+		"expected HOST" keygen init "$work/x" --hub="$h" \
+		--prefix $P::/48
+done
+for h in hub.unmap.invalid x.edge.UNMAP.invalid; do
+	refuse "init-hub-$h" 64 "a name of certificates" keygen init \
+		"$work/x" --hub $h --prefix $P::/48
+done
 refuse init-bad-prefix 64 "expected an IPv6 prefix" keygen init "$work/x" --hub h \
 	--prefix $P::1/48
 refuse init-small-prefix 64 "no room for edges" keygen init "$work/x" --hub h \

@@ -248,6 +248,37 @@ START_TEST(prefix_nth)
 }
 END_TEST
 
+START_TEST(host_text)
+{
+	static const struct { const char *text; bool ok; } rows[] = {
+		{ "hub", true }, { "hub.example.net", true },
+		{ "hub.example.net.", true }, { "7eleven.example", true },
+		{ "_x.example", true }, { "a-b.x1", true },
+		{ "203.0.113.10", true }, { "127.0.0.1", true },
+		{ "", false }, { ".", false }, { ".a", false },
+		{ "a..b", false }, { "-a", false }, { "a.-b", false },
+		{ "a b", false }, { "a/b", false }, { "h\xc3\xbc", false },
+		{ "1.2.3", false }, { "1.2.3.4.5", false },
+		{ "256.1.1.1", false }, { "01.2.3.4", false },
+		{ "443", false }, { "hub.443", false }, { "1.2.3.4.", false },
+		{ "0.0.0.0", false }, { "224.0.0.1", false },
+		{ "255.255.255.255", false },
+	};
+	char label[80];
+	size_t i;
+
+	for (i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		ck_assert_msg(host_text_ok(rows[i].text) == rows[i].ok, "%s",
+			      rows[i].text);
+	memset(label, 'a', sizeof(label));
+	memcpy(label + 63, ".net", 5);
+	ck_assert(host_text_ok(label));
+	memcpy(label + 64, ".net", 5);
+	label[63] = 'a';
+	ck_assert(!host_text_ok(label));
+}
+END_TEST
+
 START_TEST(unicast)
 {
 	static const struct { const char *text; bool fit; } rows[] = {
@@ -287,6 +318,7 @@ int main(void)
 	tcase_add_test(t, prefix_text);
 	tcase_add_test(t, prefix_relations);
 	tcase_add_test(t, prefix_nth);
+	tcase_add_test(t, host_text);
 	tcase_add_test(t, unicast);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_ENV);

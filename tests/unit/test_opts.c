@@ -182,6 +182,7 @@ static const struct {
 	{ opt_endpoint_many, "[::1]x", false },
 	{ opt_endpoint_many, "[hub]:1", false },
 	{ opt_endpoint_many, "-hub", false },
+	{ opt_endpoint_many, "256.1.1.1", false },
 	{ opt_endpoint_many, "hu b", false },
 	{ opt_endpoint_many, "1:2:3", false },
 	{ opt_listen_many, "203.0.113.10", true },
@@ -221,6 +222,8 @@ START_TEST(endpoint_parts)
 	ck_assert(e.at[1].has_port);
 	ck_assert_uint_eq(e.at[2].port, 7);
 	memset(longest, 'a', sizeof(longest));
+	for (size_t i = 63; i < sizeof(longest); i += 64)
+		longest[i] = '.';
 	longest[OPT_HOST_MAX] = 0;
 	ck_assert_ptr_nonnull(opt_endpoint_many(&e, longest));
 	longest[OPT_HOST_MAX - 1] = 0;
