@@ -156,19 +156,36 @@ static void resolved(const struct host_names *n, void *arg)
 		    n->name, n->why);
 }
 
+/* The @n-th name or address of the hub, NULL if there is none */
+static const char *hub_host(const struct edge *g, const struct bundle *b,
+			    unsigned n)
+{
+	if (g->o.hub.count)
+		return n < g->o.hub.count ? g->o.hub.at[n].host : NULL;
+	return n < b->hub_count ? b->hubs[n].host : NULL;
+}
+
 static void resolve_all(struct daemon *d)
 {
 	struct edge *g = edge_of(d);
-	unsigned count = g->o.hub.count ? g->o.hub.count : d->bundle.hub_count;
+	const char *host[TARGETS];
+	uint16_t port[TARGETS];
+	unsigned count = 0;
 
 	g->confirmed = 0;
 	g->unresolved = false;
+	for (unsigned i = 0; count < TARGETS; i++) {
+		host[count] = hub_host(g, &d->bundle, i);
+		if (!host[count])
+			break;
+		port[count] = g->o.hub.count ? g->o.hub.at[i].port :
+			      d->bundle.hubs[i].port;
+		if (!strchr(host[count], ':')) /* an IPv6 address: not ours */
+			count++;
+	}
 	g->resolving = count;
 	for (unsigned i = 0; i < count; i++)
-		host_resolve(g->o.hub.count ? g->o.hub.at[i].host :
-			     d->bundle.hubs[i].host,
-			     g->o.hub.count ? g->o.hub.at[i].port :
-			     d->bundle.hubs[i].port, resolved, d);
+		host_resolve(host[i], port[i], resolved, d);
 }
 
 static bool is_dialling(const struct daemon *d, struct taddr4 to)
@@ -618,6 +635,18 @@ static int translate(void *arg)
 	return code;
 }
 
+/* Before anything is changed on this host: we speak IPv4 to the hub. */
+static void check_hubs(const struct edge *g, const struct bundle *b)
+{
+	const char *host;
+
+	for (unsigned i = 0; (host = hub_host(g, b, i)); i++)
+		if (!strchr(host, ':'))
+			return;
+	die(EX_USAGE, "no IPv4 address of the hub: edges reach it by IPv4 "
+	    "alone; give its name or IPv4 address with --hub");
+}
+
 /* Before anything is changed on this host. */
 static void check_lans(const struct prefix6 *p, const struct opt_names *lan)
 {
@@ -631,8 +660,8 @@ static void check_lans(const struct prefix6 *p, const struct opt_names *lan)
 			if (!strcmp(lan->at[i], lan->at[j]))
 				die(EX_USAGE, "--lan %s is given twice",
 				    lan->at[i]);
-		if (!if_nametoindex(lan->at[i]))
-			die(EX_USAGE, "--lan %s: no such interface; `ip link` "
+		if (!if_nametoindex(lan->at[i])) /* may come later */
+			die(EX_UNAVAILABLE, "--lan %s: no such interface; `ip link` "
 			    "shows which there are", lan->at[i]);
 		if (!ifconf_lan_prefix(p, i, &part))
 			die(EX_USAGE, "--lan %s: no /64 of %s is left for it; "
@@ -662,6 +691,8 @@ int edge_main(int argc, char **argv)
 	snprintf(d.name, sizeof(d.name), "%s", g.o.status ? g.o.status :
 		 d.bundle.id.name);
 	edge_conf(&d, &g.o);
+	check_hubs(&g, &d.bundle);
+	find_dns(&(struct ra_conf){ 0 }, &g.o); /* only for its errors */
 	check_lans(&d.conf.prefix, &g.o.lan);
 	return host_run(translate, &d, d.conf.port_lo, d.conf.port_hi);
 }

@@ -350,20 +350,46 @@ static void tell_listening(const struct hub *h)
 			 taddr4_format(h->listener[i].at, text));
 }
 
+/* Where to listen: the @n-th of --listen, else of the bundle; false: no more */
+static bool listen_nth(const struct daemon *d, unsigned n, struct taddr4 *at)
+{
+	const struct opt_endpoints *given = &hub_of(d)->o.listen;
+
+	if (n >= (given->count ? given->count : d->bundle.hub_count))
+		return false;
+	if (!given->count) {
+		*at = (struct taddr4){ 0, d->bundle.hubs[n].port };
+		return true;
+	}
+	at->port = given->at[n].port;
+	if (!addr4_parse(&at->addr, given->at[n].host) ||
+	    (at->addr && !addr4_is_unicast(at->addr)))
+		die(EX_USAGE, "--listen %s: expected an IPv4 address of this "
+		    "machine", given->at[n].host);
+	return true;
+}
+
+/* Before anything is changed on this host. What comes to a port of the range
+ * is taken for a carrier and never reaches a socket.
+ */
+static void check_listen(const struct daemon *d)
+{
+	struct taddr4 at;
+
+	for (unsigned i = 0; listen_nth(d, i, &at); i++)
+		if (at.port >= d->conf.port_lo && at.port <= d->conf.port_hi)
+			die(EX_USAGE, "port %u to listen on lies in the range "
+			    "of own carriers, %u-%u: choose another with "
+			    "--listen or --ports", at.port, d->conf.port_lo,
+			    d->conf.port_hi);
+}
+
 static void listen_all(struct daemon *d)
 {
-	const struct hub_opts *o = &hub_of(d)->o;
+	struct taddr4 at;
 
-	for (unsigned i = 0; i < o->listen.count; i++) {
-		struct taddr4 at = { 0, o->listen.at[i].port };
-
-		if (!addr4_parse(&at.addr, o->listen.at[i].host))
-			die(EX_USAGE, "--listen %s: expected an IPv4 address "
-			    "of this machine", o->listen.at[i].host);
+	for (unsigned i = 0; listen_nth(d, i, &at); i++)
 		listen_at(d, at);
-	}
-	for (unsigned i = 0; !o->listen.count && i < d->bundle.hub_count; i++)
-		listen_at(d, (struct taddr4){ 0, d->bundle.hubs[i].port });
 }
 
 static void hub_conf(struct daemon *d, const struct hub_opts *o)
@@ -474,6 +500,7 @@ int hub_main(int argc, char **argv)
 		 d.bundle.id.name);
 	revoked_beside(&h, argv[1]);
 	hub_conf(&d, &h.o);
+	check_listen(&d);
 	benchd_allow(h.o.bench_mbit);
 	return host_run(translate, &d, d.conf.port_lo, d.conf.port_hi);
 }

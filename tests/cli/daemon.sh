@@ -56,7 +56,23 @@ refuse listen-name 64 "expected ADDR" \
 	"$UNMAP" hub "$p/hub.pem" --listen hub.example
 refuse listen-port 64 "expected ADDR" \
 	"$UNMAP" hub "$p/hub.pem" --listen 192.0.2.1:0
-refuse lan-missing 64 "no such interface" \
+refuse hub-number 64 "expected HOST" "$UNMAP" edge "$p/alice.pem" \
+	--hub 256.1.1.1
+refuse hub-ipv6 64 "no IPv4 address of the hub" "$UNMAP" edge \
+	"$p/alice.pem" --hub 2001:db8::1
+for a in 1.2.3.4 resolver fe80::1 ::1; do
+	refuse "dns-$a" 64 "expected an IPv6 address" \
+		"$UNMAP" edge "$p/alice.pem" --dns "$a"
+done
+for a in ::1 224.0.0.1 255.255.255.255; do
+	refuse "listen-$a" 64 "expected an IPv4 address" \
+		"$UNMAP" hub "$p/hub.pem" --listen "$a"
+done
+refuse listen-in-range 64 "lies in the range" \
+	"$UNMAP" hub "$p/hub.pem" --listen 0.0.0.0:65000
+refuse range-over-listen 64 "lies in the range" \
+	"$UNMAP" hub "$p/hub.pem" --ports 6400-6500
+refuse lan-missing 69 "no such interface" \
 	"$UNMAP" edge "$p/alice.pem" --lan nosuch0
 refuse lan-twice 64 "given twice" \
 	"$UNMAP" edge "$p/alice.pem" --lan lo --lan lo
