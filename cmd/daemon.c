@@ -121,21 +121,26 @@ static void put_tun(struct daemon *d, const struct tun_dev *t,
 
 static void put_note(struct daemon *d, const struct out *o)
 {
-	char seen[TADDR4_TEXT], prefix[PREFIX6_TEXT];
+	char seen[TADDR4_TEXT], prefix[PREFIX6_TEXT], found[64] = "";
 	struct link_status s = { .name = "?" };
 	bool bad = o->note == NOTE_CLONED || o->note == NOTE_BAD_PEER;
+	int n = 0;
 
 	if (o->link != NONE)
 		engine_link(d->engine, o->link, &s);
 	prefix6_format(&s.prefix, prefix);
-	taddr4_format(s.seen, seen);
+	if (s.seen.port) /* what is not known yet is left out */
+		n = snprintf(found, sizeof(found), " outside=%s",
+			     taddr4_format(s.seen, seen));
+	if (s.mtu)
+		snprintf(found + n, sizeof(found) - (size_t)n, " mtu=%u",
+			 s.mtu);
 	if (bad) /* many good notes must not hide it: limited by itself */
-		log_limited(LEVEL_WARN, "%s peer=%s prefix=%s outside=%s",
-			    engine_note_text(o->note), s.name, prefix, seen);
+		log_limited(LEVEL_WARN, "%s peer=%s prefix=%s%s",
+			    engine_note_text(o->note), s.name, prefix, found);
 	else
-		log_limited(LEVEL_INFO, "%s peer=%s prefix=%s outside=%s mtu=%u",
-			    engine_note_text(o->note), s.name, prefix, seen,
-			    s.mtu);
+		log_limited(LEVEL_INFO, "%s peer=%s prefix=%s%s",
+			    engine_note_text(o->note), s.name, prefix, found);
 	if (o->note == NOTE_LINK_UP)
 		d->look_again = true;
 }
