@@ -18,6 +18,7 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -31,6 +32,7 @@
 #include "core/wire.h"
 #include "crypto/random.h"
 #include "net/rtnl.h"
+#include "net/sysctl.h"
 
 enum { TUN_READS = 32, TUN_SMALL = 2048, UDP_READS = 2, OUTER_MTU = 65535,
 	SHAKE_CHECK_MS = 250 };
@@ -529,6 +531,19 @@ static void open_tun(struct daemon *d, struct tun_dev *t, const char *pattern)
 	t->index = link.index;
 }
 
+/* IPv4 packets alone, and nobody speaks there but us: without this the kernel
+ * gives it an address and greets the neighbours.
+ */
+static int outer_up(const struct tun_dev *t)
+{
+	char path[96];
+	int err = rtnl_link_mtu(t->index, OUTER_MTU);
+
+	snprintf(path, sizeof(path), "net/ipv6/conf/%s/disable_ipv6", t->name);
+	sysctl_write(path, "1"); /* fails where there is no IPv6 anyway */
+	return err ? err : rtnl_link_up(t->index, true);
+}
+
 void daemon_init(struct daemon *d)
 {
 	int err;
@@ -553,9 +568,7 @@ void daemon_init(struct daemon *d)
 	d->inner.watch.ready = inner_ready;
 	d->inner.watch.first = true;
 	d->outer.watch.ready = outer_ready;
-	err = rtnl_link_mtu(d->outer.index, OUTER_MTU);
-	if (!err)
-		err = rtnl_link_up(d->outer.index, true);
+	err = outer_up(&d->outer);
 	if (!err)
 		err = loop_add(&d->loop, &d->inner.watch, EPOLLIN);
 	if (!err)
