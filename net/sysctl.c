@@ -18,11 +18,12 @@
  * restores what is there anyway. Each daemon holds a shared lock on the file;
  * on leaving it tries for the exclusive one, and who gets it is the last: it
  * restores, from the last line to the first, what still has our value, and
- * empties the file. (Changing a lock gives up the old one first, so of two
- * that leave at once one succeeds.) A file with lines and no lock is what a
- * killed daemon left. Its old values are still the owner's, so they are kept
- * and restored by the next orderly exit, provided one of its settings still
- * stands; otherwise somebody has cleaned up, and the lines are void.
+ * removes the file; who had opened it just before sees that and begins anew.
+ * (Changing a lock gives up the old one first, so of two that leave at once
+ * one succeeds.) A file with lines and no lock is what a killed daemon left.
+ * Its old values are still the owner's, so they are kept and restored by the
+ * next orderly exit, provided one of its settings still stands; otherwise
+ * somebody has cleaned up, and the lines are void.
  *
  * If the directory cannot be written the record is private memory.
  */
@@ -301,25 +302,50 @@ static uint64_t namespace_number(void)
 	return cookie;
 }
 
-int sysctls_open(struct sysctls *s)
+static void record_path(char to[static LINE_BYTES])
 {
 	const char *dir = getenv("UNMAP_RUN");
-	char path[LINE_BYTES];
 
 	dir = dir && *dir ? dir : LOCAL_DIR;
-	snprintf(path, sizeof(path), "%s/.host.%llx", dir,
-		 (unsigned long long)namespace_number());
 	mkdir(dir, 0755);
+	snprintf(to, LINE_BYTES, "%s/.host.%llx", dir,
+		 (unsigned long long)namespace_number());
+}
+
+/* Has it a name? Private memory has none, nor what the last to leave removed. */
+static bool is_named(int fd)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && st.st_nlink;
+}
+
+/* Open and lock (shared); lines that are void go. */
+static int record_open(struct sysctls *s, const char *path)
+{
 	s->fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW,
 		     0600);
-	if (s->fd < 0)
-		s->fd = memfd_create("unmap-host", MFD_CLOEXEC);
 	if (s->fd < 0)
 		return -errno;
 	if (!flock(s->fd, LOCK_EX | LOCK_NB) && !still_stands(s) &&
 	    ftruncate(s->fd, 0) < 0)
 		return -errno;
 	return flock(s->fd, LOCK_SH) < 0 ? -errno : 0;
+}
+
+int sysctls_open(struct sysctls *s)
+{
+	char path[LINE_BYTES];
+	int err;
+
+	record_path(path);
+	while (!(err = record_open(s, path)) && !is_named(s->fd))
+		close(s->fd);
+	if (s->fd < 0)
+		s->fd = memfd_create("unmap-host", MFD_CLOEXEC);
+	else if (err)
+		return err;
+	return s->fd < 0 ? -errno : 0;
 }
 
 int sysctls_note(struct sysctls *s, const char *path, const char *value,
@@ -387,10 +413,16 @@ int sysctls_reserve(struct sysctls *s, uint16_t lo, uint16_t hi)
 
 void sysctls_undo(struct sysctls *s)
 {
+	char path[LINE_BYTES];
+
 	if (s->fd < 0)
 		return;
-	if (!flock(s->fd, LOCK_EX | LOCK_NB))
+	if (!flock(s->fd, LOCK_EX | LOCK_NB)) {
 		undo_all(s);
+		record_path(path);
+		if (is_named(s->fd))
+			unlink(path);
+	}
 	close(s->fd);
 	s->fd = -1;
 }

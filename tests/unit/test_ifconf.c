@@ -200,6 +200,8 @@ START_TEST(edge_with_two_lans)
 	ck_assert_str_eq(before.at, after.at);
 	rtnl_link_get(lan2, 0, &l);
 	ck_assert(!(l.flags & IFF_UP));
+	/* nor is a record of it left */
+	ck_assert_int_eq(rmdir(getenv("UNMAP_RUN")), 0);
 }
 END_TEST
 
