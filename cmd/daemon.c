@@ -580,6 +580,13 @@ void daemon_init(struct daemon *d)
 
 /* -- run -------------------------------------------------------------------------------------- */
 
+static void reload(struct daemon *d)
+{
+	notify_reloading();
+	d->ops->reload(d);
+	notify_ready("running");
+}
+
 static void signal_ready(struct watch *w, uint32_t events)
 {
 	struct daemon *d = container_of_watch(w, struct daemon, signals);
@@ -588,7 +595,7 @@ static void signal_ready(struct watch *w, uint32_t events)
 	(void)events;
 	while ((sig = loop_signals_read(w->fd))) {
 		if (sig == SIGHUP)
-			d->ops->reload(d);
+			reload(d);
 		else if (sig != SIGCHLD)
 			d->stopping = true;
 	}

@@ -74,14 +74,6 @@ void notify_ready(const char *status)
 	notify(text);
 }
 
-void notify_status(const char *status)
-{
-	char text[256];
-
-	snprintf(text, sizeof(text), "STATUS=%s", status);
-	notify(text);
-}
-
 void notify_reloading(void)
 {
 	struct timespec t;

@@ -13,8 +13,6 @@
 void notify_open(void);
 /** notify_ready() - READY=1 with a line for `systemctl status` */
 void notify_ready(const char *status);
-/** notify_status() - STATUS= alone */
-void notify_status(const char *status);
 /** notify_reloading() - RELOADING=1; notify_ready() ends it */
 void notify_reloading(void);
 /** notify_stopping() - STOPPING=1 */

@@ -487,6 +487,14 @@ case_lan() {
 	t hub_back-advertised until_ok 10 has_default6
 	stop edge
 	t edge_gone-given_up until_ok 3 eval '! has_default6'
+	bg edge notify socat -u "UNIX-RECV:$LAB_DIR/notify" -
+	until_ok 3 test -S "$LAB_DIR/notify"
+	NOTIFY_SOCKET=$LAB_DIR/notify edge_start
+	t notify-ready until_ok 5 grep -qa READY=1 "$LAB_DIR/notify.log"
+	kill -HUP "${PID[edge]}"
+	t notify-reload until_ok 3 grep -qa RELOADING=1 "$LAB_DIR/notify.log"
+	stop edge
+	t notify-stop until_ok 3 grep -qa STOPPING=1 "$LAB_DIR/notify.log"
 	bg edge edge sh -c 'exec "$@" <&- >&- 2>&-' x "$UNMAP" edge \
 		"$PKI/alice.pem" --status "$LAB-alice"
 	t closed_stdio until_ok 3 fd_is_null edge

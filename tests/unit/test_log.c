@@ -245,8 +245,6 @@ static void talk(int fd)
 	ck_assert_uint_eq(notify_watchdog_ms(), 10000);
 	notify_ready("2 edges");
 	ck_assert_str_eq(heard(fd), "READY=1\nSTATUS=2 edges");
-	notify_status("none");
-	ck_assert_str_eq(heard(fd), "STATUS=none");
 	notify_watchdog();
 	ck_assert_str_eq(heard(fd), "WATCHDOG=1");
 	notify_reloading();
