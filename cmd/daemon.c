@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cmd/benchd.h"
@@ -685,9 +686,19 @@ static void turn(struct daemon *d)
 	watchdog(d, now);
 }
 
+static void warn_readable(const char *bundle)
+{
+	struct stat st;
+
+	if (!stat(bundle, &st) && st.st_mode & 077)
+		log_warn("%s holds a private key and others can read it: "
+			 "chmod 600 %s", bundle, bundle);
+}
+
 int daemon_run(struct daemon *d)
 {
 	open_watches(d);
+	warn_readable(d->path);
 	notify_ready("running");
 	while (!d->stopping)
 		turn(d);

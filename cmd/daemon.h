@@ -85,6 +85,7 @@ struct daemon {
 	const struct daemon_ops *ops;
 	const char *program;		/* "edge", "hub" */
 	pid_t pid;			/* the one that was started: the helper */
+	const char *path;		/* of the bundle */
 	char name[LOCAL_NAME];
 	struct engine_conf conf;
 	struct engine *engine;

@@ -685,6 +685,7 @@ int edge_main(int argc, char **argv)
 	d.ops = &edge_ops;
 	d.program = "edge";
 	d.pid = getpid();
+	d.path = argv[1];
 	d.own = &g;
 	d.no_bpf = g.o.no_bpf;
 	d.no_fast = g.o.no_fast;

@@ -493,6 +493,7 @@ int hub_main(int argc, char **argv)
 	d.ops = &hub_ops;
 	d.program = "hub";
 	d.pid = getpid();
+	d.path = argv[1];
 	d.own = &h;
 	d.no_bpf = h.o.no_bpf;
 	d.no_fast = h.o.no_fast;

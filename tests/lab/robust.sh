@@ -462,8 +462,10 @@ case_lan() {
 	topo
 	keys
 	servers server
+	chmod 644 "$PKI/alice.pem"
 	edge_start
 	t no_hub-advertised until_ok 8 has_default6
+	t readable_key-told grep -q "chmod 600" "$LAB_DIR/edge.log"
 	t no_hub-given_up until_ok 14 eval '! has_default6'
 	hub_start
 	t hub-advertised until_ok 10 has_default6
