@@ -14,7 +14,8 @@
  * connections that have not said what they are for.
  *
  * `revoked`, beside the bundle, is looked at once a second (its modification
- * time); a link whose certificate is in it is dropped.
+ * time); a link whose certificate is in it is dropped. One that is damaged, or
+ * vanishes, takes nothing back; at start a damaged one is an error.
  *
  * Routes. While an edge is connected its prefix leads into the inner TUN; the
  * whole prefix of the hub is unreachable otherwise (net/ifconf.c).
@@ -57,6 +58,7 @@ struct hub {
 	char revoked_path[512];
 	struct timespec revoked_at;
 	msec revoked_due;
+	bool uplink_missed;	/* told that there is none */
 };
 
 static struct hub *hub_of(const struct daemon *d)
@@ -208,16 +210,45 @@ static void drop_revoked(struct daemon *d)
 	daemon_drain(d);
 }
 
-static void load_revoked(struct daemon *d)
+static bool read_revoked(struct daemon *d, char err[static REVOKED_ERROR_MAX])
 {
 	struct hub *h = hub_of(d);
 	struct span ca = { d->bundle.ca, d->bundle.ca_len };
+	struct stat st;
+
+	if (!stat(h->revoked_path, &st))
+		h->revoked_at = st.st_mtim;
+	return revoked_load(&h->revoked, h->revoked_path, ca, err);
+}
+
+/* Before anything is changed on this host: a list that cannot be read might
+ * name anybody, but who never had one has revoked nobody.
+ */
+static void first_revoked(struct daemon *d)
+{
 	char err[REVOKED_ERROR_MAX];
 
-	if (revoked_load(&h->revoked, h->revoked_path, ca, err))
-		drop_revoked(d);
-	else
-		log_error("%s (the list read before stays in force)", err);
+	if (!read_revoked(d, err))
+		die(EX_DATAERR, "%s", err);
+	if (access(hub_of(d)->revoked_path, F_OK))
+		log_warn("no %s: nobody is revoked", hub_of(d)->revoked_path);
+}
+
+/* A list that is gone or damaged takes nothing back. */
+static bool load_revoked(struct daemon *d)
+{
+	struct hub *h = hub_of(d);
+	char err[REVOKED_ERROR_MAX] = "it is gone: copy it again";
+	bool is_there = !access(h->revoked_path, F_OK);
+
+	if (!is_there || !read_revoked(d, err)) {
+		log_error("%s%s%s (the list read before stays in force)",
+			  is_there ? "" : h->revoked_path,
+			  is_there ? "" : ": ", err);
+		return false;
+	}
+	drop_revoked(d);
+	return true;
 }
 
 static void watch_revoked(struct daemon *d, msec now)
@@ -228,12 +259,11 @@ static void watch_revoked(struct daemon *d, msec now)
 	if (now < h->revoked_due)
 		return;
 	h->revoked_due = now + REVOKED_MS;
-	if (stat(h->revoked_path, &st) && errno != ENOENT)
+	if (stat(h->revoked_path, &st))
 		return;
 	if (st.st_mtim.tv_sec == h->revoked_at.tv_sec &&
 	    st.st_mtim.tv_nsec == h->revoked_at.tv_nsec)
 		return;
-	h->revoked_at = st.st_mtim;
 	load_revoked(d);
 }
 
@@ -249,8 +279,8 @@ static msec hub_deadline(const struct daemon *d)
 
 static void hub_reload(struct daemon *d)
 {
-	load_revoked(d);
-	log_info("reloaded %s", hub_of(d)->revoked_path);
+	if (load_revoked(d))
+		log_info("reloaded %s", hub_of(d)->revoked_path);
 }
 
 /* -- start -------------------------------------------------------------------------------- */
@@ -272,10 +302,13 @@ static void find_uplink(struct daemon *d)
 		if (listen && inet_addr4(&addrs[i].addr) == listen)
 			r.link = addrs[i].link;
 	if (!r.link || !addr) {
-		log_warn("no IPv4 uplink: own carriers are off until there is "
-			 "a default route");
+		if (!hub_of(d)->uplink_missed)
+			log_warn("no IPv4 uplink: own carriers are off until "
+				 "there is a default route");
+		hub_of(d)->uplink_missed = true;
 		return;
 	}
+	hub_of(d)->uplink_missed = false;
 	if (d->uplink.up && d->uplink.index == r.link && d->uplink.addr == addr)
 		return;
 	if (!daemon_uplink(d, r.link, addr, &(struct uplink_peer){ 0 }))
@@ -460,13 +493,13 @@ static int translate(void *arg)
 {
 	struct daemon *d = arg;
 
+	first_revoked(d);
 	daemon_init(d);
 	host_watch(d);
 	listen_all(d);
 	configure(d);
 	tell_listening(hub_of(d));
 	find_uplink(d);
-	load_revoked(d);
 	return daemon_run(d);
 }
 

@@ -77,6 +77,22 @@ refuse lan-missing 69 "no such interface" \
 refuse lan-twice 64 "given twice" \
 	"$UNMAP" edge "$p/alice.pem" --lan lo --lan lo
 
+# A list that might name anybody, before anything is done
+if [ "$(id -u)" = 0 ] && unshare -n true 2>/dev/null; then
+	mv "$p/revoked" "$work/revoked"
+	echo garbage >"$p/revoked"
+	refuse revoked-damaged 65 "not a list" unshare -n timeout 5 \
+		"$UNMAP" hub "$p/hub.pem"
+	mkdir "$work/q" && "$UNMAP" keygen init "$work/q/ca" --hub h \
+		--prefix 2001:db8:300::/48 >/dev/null
+	cp "$work/q/ca/revoked" "$p/revoked"
+	refuse revoked-anothers 65 "not signed" unshare -n timeout 5 \
+		"$UNMAP" hub "$p/hub.pem"
+	mv "$work/revoked" "$p/revoked"
+else
+	echo "skip $suite/revoked: needs root and namespaces"
+fi
+
 # Someone without rights, who can read the bundle
 if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
 	chmod 755 "$work" "$p"

@@ -289,6 +289,8 @@ in_two_seconds() {
 	done
 }
 
+connected() { status_ hub | grep -q "1 connected"; }
+
 tls_revoked() {
 	servers server
 	: >"$LAB_DIR/hub.log"
@@ -302,6 +304,10 @@ tls_revoked() {
 	sleep 5
 	t revoked-polite test "$(grep -ci refused "$LAB_DIR/hub.log")" -le 8
 	t revoked-traffic eval '! answers lan "$SRV6"'
+	rm "$PKI/revoked"
+	kill -HUP "${PID[hub]}"
+	t revoked-vanished until_ok 3 grep -q "stays in force" "$LAB_DIR/hub.log"
+	t revoked-still eval '! until_ok 12 connected'
 }
 
 # -- strangers: nothing is answered, nothing grows ---------------------------------
