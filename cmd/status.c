@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,7 +21,7 @@
 #include "cmd/commands.h"
 #include "cmd/options.h"
 
-enum { WATCH_MS = 1000, PIECE = 16384 };
+enum { WATCH_MS = 1000, PIECE = 16384, PATIENCE_S = 5 };
 
 static volatile sig_atomic_t interrupted;
 
@@ -49,12 +50,16 @@ static void list_them(const struct local_entry *all, int count, bool json)
 /* Copy the reply to standard output; 0 or an errno. */
 static int copy(int fd)
 {
+	struct timeval patience = { PATIENCE_S, 0 };
 	char piece[PIECE];
 	ssize_t n;
 
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	while ((n = read(fd, piece, sizeof(piece))) > 0)
 		fwrite(piece, 1, (size_t)n, stdout);
-	return n < 0 && !interrupted ? errno : 0;
+	if (n >= 0 || interrupted)
+		return 0;
+	return errno == EAGAIN ? ETIMEDOUT : errno;
 }
 
 static int show(const struct local_entry *e, const char *request)

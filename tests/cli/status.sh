@@ -26,6 +26,19 @@ refuse status-watch-none 69 "no edge or hub is running" \
 refuse status-ghost 69 "no edge or hub is running" "$UNMAP" status
 rm -f "$UNMAP_RUN/ghost@1.sock"
 
+# One that hangs.
+if command -v socat >/dev/null; then
+	socat "UNIX-LISTEN:$UNMAP_RUN/alice@1.sock,fork" EXEC:"sleep 20" \
+		</dev/null >/dev/null 2>&1 &
+	socat=$!
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		[ -S "$UNMAP_RUN/alice@1.sock" ] || sleep 0.1
+	done
+	refuse status-hangs 69 "does not answer" timeout 15 "$UNMAP" status
+	kill $socat
+	rm -f "$UNMAP_RUN/alice@1.sock"
+fi
+
 # Somebody else's: what helps is said.
 if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null &&
 	command -v socat >/dev/null; then
