@@ -62,6 +62,7 @@ struct edge {
 	bool relay_wanted, relay_dialled, refresh, ra_alive;
 	struct ra ra[IFCONF_LANS];
 	struct rand rand;
+	struct log_limits gone;
 };
 
 static struct edge *edge_of(const struct daemon *d)
@@ -348,9 +349,10 @@ static void edge_gone(struct daemon *d, struct conn *c, const char *why)
 	}
 	if (c == g->control && *c->said)
 		why = c->said;
-	if (*why)
-		log_limited(LEVEL_WARN, "hub at %s: %s",
-			    taddr4_format(c->peer, text), why);
+	if (*why && log_is_on(LEVEL_WARN))
+		log_limited_write(log_limit_for(&g->gone, why), LEVEL_WARN,
+				  "hub at %s: %s",
+				  taddr4_format(c->peer, text), why);
 	if (c == g->control) {
 		g->control = NULL;
 		wait_after(d, c, loop_now());

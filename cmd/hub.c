@@ -58,6 +58,7 @@ struct hub {
 	char revoked_path[512];
 	struct timespec revoked_at;
 	msec revoked_due;
+	struct log_limits gone;
 	bool uplink_missed;	/* told that there is none */
 };
 
@@ -157,19 +158,19 @@ static void hub_gone(struct daemon *d, struct conn *c, const char *why)
 {
 	const struct identity *id = tls_peer(&c->tls);
 	const char *refused = tls_refused(&c->tls);
+	struct log_limit *limit = log_limit_for(&hub_of(d)->gone, why);
 	char text[TADDR4_TEXT];
 
-	(void)d;
 	if (!*why)
 		return;
-	if (id)
-		log_limited(LEVEL_INFO, "edge %s at %s: %s", id->name,
-			    taddr4_format(c->peer, text), why);
-	else
-		log_limited(LEVEL_WARN, "refused %s%s%s: %s",
-			    taddr4_format(c->peer, text),
-			    refused ? " edge=" : "", refused ? refused : "",
-			    why);
+	if (!id && log_is_on(LEVEL_WARN))
+		log_limited_write(limit, LEVEL_WARN, "refused %s%s%s: %s",
+				  taddr4_format(c->peer, text),
+				  refused ? " edge=" : "",
+				  refused ? refused : "", why);
+	else if (id && log_is_on(LEVEL_INFO))
+		log_limited_write(limit, LEVEL_INFO, "edge %s at %s: %s",
+				  id->name, taddr4_format(c->peer, text), why);
 }
 
 static void hub_out(struct daemon *d, const struct out *o)

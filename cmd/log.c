@@ -162,6 +162,22 @@ bool log_limit_take(struct log_limit *limit, uint64_t now)
 	return true;
 }
 
+struct log_limit *log_limit_for(struct log_limits *l, const char *reason)
+{
+	uint32_t hash = 2166136261u;	/* FNV-1a */
+
+	for (; *reason; reason++)
+		hash = (hash ^ (unsigned char)*reason) * 16777619u;
+	hash += !hash;
+	for (int i = 0; i < LOG_REASONS; i++) {
+		if (!l->key[i])
+			l->key[i] = hash;
+		if (l->key[i] == hash)
+			return &l->of[i];
+	}
+	return &l->of[hash % LOG_REASONS];
+}
+
 void log_limited_write(struct log_limit *limit, enum log_level level,
 		       const char *format, ...)
 {

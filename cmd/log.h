@@ -81,6 +81,19 @@ bool log_limit_take(struct log_limit *limit, uint64_t now);
 void log_limited_write(struct log_limit *limit, enum log_level level,
 		       const char *format, ...) LOG_PRINTF(3, 4);
 
+enum { LOG_REASONS = 32 };
+
+/** struct log_limits - limits of a place that has many reasons to log, so that
+ * a flood for one of them does not hide the others
+ */
+struct log_limits {
+	uint32_t key[LOG_REASONS];	/* hashes of reasons, 0: free */
+	struct log_limit of[LOG_REASONS];
+};
+
+/** log_limit_for() - The limit for @reason; when all are taken, somebody's */
+struct log_limit *log_limit_for(struct log_limits *l, const char *reason);
+
 /** log_escape() - Copy @text to @to as printable ASCII; gives its length
  * @cap: size of @to, at least 1; what does not fit is cut
  */

@@ -167,6 +167,32 @@ START_TEST(limit)
 }
 END_TEST
 
+/* What the roles of TLS are refused for does not hide the next reason. */
+START_TEST(limit_per_reason)
+{
+	static const char *const reasons[] = {
+		"no cipher suite in common: is the other side unmap?",
+		"the edge sent no certificate",
+		"the edge's certificate is from another CA",
+		"the edge's certificate has expired",
+		"the edge's certificate is revoked",
+		"the certificate is the hub's",
+		"closed by the other end",
+	};
+	static struct log_limits l;
+
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(*reasons); i++) {
+		struct log_limit *one = log_limit_for(&l, reasons[i]);
+
+		ck_assert_ptr_eq(one, log_limit_for(&l, reasons[i]));
+		for (int n = 0; n < LOG_LIMIT_LINES; n++)
+			ck_assert_msg(log_limit_take(one, 1000), "%s",
+				      reasons[i]);
+		ck_assert(!log_limit_take(one, 1000));
+	}
+}
+END_TEST
+
 static void chatter(int i)
 {
 	log_limited(LEVEL_WARN, "again i=%d", i);
@@ -312,6 +338,7 @@ int main(void)
 	tcase_add_test(t, long_line_is_cut);
 	tcase_add_test(t, level_names);
 	tcase_add_test(t, limit);
+	tcase_add_test(t, limit_per_reason);
 	tcase_add_test(t, limit_per_place);
 	tcase_add_test(t, missed_are_told);
 	tcase_add_exit_test(t, dies, EX_NOINPUT);
