@@ -15,7 +15,10 @@
 
 #include "core/pkt.h"
 
-#define CUT_HEAD 128	/* IPv6 header, extension headers, TCP with options */
+/* IPv6 header, extension headers, TCP with options: what is longer leaves no
+ * room for payload in the smallest packet that every link takes.
+ */
+#define CUT_HEAD 1280
 
 /** struct cut - progress of cutting one frame */
 struct cut {

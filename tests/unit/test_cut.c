@@ -237,10 +237,24 @@ START_TEST(untouched)
 }
 END_TEST
 
-/* Headers beyond CUT_HEAD: a SYN's worth of options behind a long extension */
+/* TCP with all its options behind extension headers of any honest length */
+START_TEST(long_headers)
+{
+	uint64_t seed = 48;
+
+	for (size_t ext = 8; ext <= 1176; ext += 8) {
+		struct shape s = { .proto = PROTO_TCP, .ext = ext, .opts = 40,
+				   .payload = 100, .gso_size = 30 };
+
+		cut_all(&s, &seed);
+	}
+}
+END_TEST
+
+/* Headers beyond CUT_HEAD */
 START_TEST(headers_too_long)
 {
-	struct shape s = { .proto = PROTO_TCP, .ext = 32, .opts = 40,
+	struct shape s = { .proto = PROTO_TCP, .ext = 1184, .opts = 40,
 			   .payload = 100, .gso_size = 10 };
 	uint64_t seed = 46;
 	struct test_frame t = shape_make(&s, &seed);
@@ -314,6 +328,7 @@ int main(void)
 	tcase_add_test(t, partial_checksum);
 	tcase_add_test(t, partial_udp_zero);
 	tcase_add_test(t, untouched);
+	tcase_add_test(t, long_headers);
 	tcase_add_test(t, headers_too_long);
 	tcase_add_test(t, hostile);
 	suite_add_tcase(s, t);
