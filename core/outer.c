@@ -11,6 +11,7 @@
  * only after that; others count as a retransmission, so that a second sign is
  * needed before the carrier is left. Nothing of them goes inside.
  */
+#include "core/csum.h"
 #include "core/state.h"
 
 enum { ICMP4_UNREACH = 3, ICMP4_FRAG_NEEDED = 4 };
@@ -47,6 +48,10 @@ static void outer_icmp(struct engine *e, const struct pkt *p, msec now)
 	struct carrier *c;
 	struct link *l;
 
+	if (csum_bytes(0, p->f->at + p->l4_at, p->f->len - p->l4_at) != 0xffff) {
+		end_packet(e, NULL, DROP_CHECKSUM);
+		return;
+	}
 	end_packet(e, NULL, DROP_OUTER_ICMP);
 	if (n == NONE || !quoted_fits(e, &e->own[n], &q))
 		return;

@@ -263,6 +263,33 @@ START_TEST(forged_too_big)
 }
 END_TEST
 
+static bool bend_icmp(struct sim *s, struct wire *w, void *arg)
+{
+	(void)s;
+	(void)arg;
+	if (w->kind == WIRE_OUTER_PACKET && w->proto == PROTO_ICMP)
+		wire_at(w)[IP4_HDR + 8 + 15] ^= 1;
+	return false;
+}
+
+/* What was altered on the way says nothing (RFC 792). */
+START_TEST(icmp4_altered)
+{
+	struct sim *s = up(1500, false, CARRIERS_AUTO);
+	struct tcp *t = tcp_connect(s, 0, UP, 40001, 80);
+
+	tcp_write(t, UP, 50000);
+	ck_assert(tcp_run(t, 5000));
+	s->hook = bend_icmp;
+	s->conf.mtu = 1400;
+	tcp_write(t, UP, 10000);
+	sim_run(s, 1000);
+	ck_assert_uint_gt(s->edge[0].e->drops[DROP_CHECKSUM], 0);
+	ck_assert_uint_eq(s->edge[0].e->drops[DROP_OUTER_ICMP], 0);
+	sim_end(s);
+}
+END_TEST
+
 /* -- which carrier ------------------------------------------------------------------ */
 
 START_TEST(udp_blocked)
@@ -671,6 +698,7 @@ int main(void)
 	tcase_add_loop_test(tc, narrow_path, 0, 2);
 	tcase_add_test(tc, uplink_shrinks);
 	tcase_add_test(tc, forged_too_big);
+	tcase_add_test(tc, icmp4_altered);
 	tcase_add_loop_test(tc, udp_blocked, 0, 2);
 	tcase_add_loop_test(tc, udp_blocked_later, 0, 2);
 	tcase_add_loop_test(tc, carriers_forced, 0, 3);
