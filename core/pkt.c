@@ -337,10 +337,12 @@ static enum drop check_lengths6(struct frame *f)
 {
 	size_t payload;
 
+	if (!f->len)
+		return DROP_SHORT;
+	if (f->at[0] >> 4 != 6) /* a small IPv4 packet says what it is */
+		return DROP_VERSION;
 	if (f->len < IP6_HDR)
 		return DROP_SHORT;
-	if (f->at[0] >> 4 != 6)
-		return DROP_VERSION;
 	payload = get16(f->at + 4);
 	if (!payload && f->len > IP6_HDR)
 		return DROP_LENGTH;

@@ -117,6 +117,9 @@ START_TEST(wrong6)
 	memcpy(b, syn, sizeof(b));
 	b[0] = 0x4a;
 	ck_assert_int_eq(parse6(b, sizeof(b), &p), DROP_VERSION);
+	/* an IPv4 packet need not be as long as an IPv6 header */
+	ck_assert_int_eq(parse6(b, 28, &p), DROP_VERSION);
+	ck_assert_int_eq(parse6(b, 0, &p), DROP_SHORT);
 	memcpy(b, syn, sizeof(b));
 	put16(b + 4, 0);	/* a jumbogram, or nonsense */
 	ck_assert_int_eq(parse6(b, sizeof(b), &p), DROP_LENGTH);
