@@ -225,6 +225,15 @@ static void send_error(struct engine *e, struct link *l, const struct pkt *p)
 		shared_send(e, l, NONE, p, false);
 }
 
+/* An own carrier delivers with the hop limit that was told over control: after
+ * a lower one was told, packets wait elsewhere until it surely arrived, or
+ * they would come out with more than they went in with.
+ */
+static bool hop_arrived(const struct engine *e, const struct session *s)
+{
+	return !s->hop_at || e->now - s->hop_at > HOP_SETTLE_MS;
+}
+
 /* Until M is found nothing over SMALL_OUTER goes whole (design 3). */
 static bool fits_own(const struct link *l, const struct pkt *p)
 {
@@ -249,7 +258,8 @@ static void send_session(struct engine *e, struct link *l, uint32_t n,
 	size_t bytes = p->f->len;
 	enum via via;
 
-	if (fits && hop_ok && fits_own(l, p) && send_own(e, n, p)) {
+	if (fits && hop_ok && hop_arrived(e, s) && fits_own(l, p) &&
+	    send_own(e, n, p)) {
 		s->via = VIA_OWN;
 		if (s->carrier != NONE)
 			fast_settle(e, s->carrier);

@@ -386,6 +386,8 @@ bool session_hop_ok(struct engine *e, uint32_t n, const struct pkt *p, msec now)
 		lowest = s->window_min > s->window_before ? s->window_min :
 			 s->window_before;
 		if (lowest != s->hop) {
+			if (lowest < s->hop)
+				s->hop_at = now;
 			s->hop = lowest;
 			carrier_tell_hop(e, s);
 		}

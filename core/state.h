@@ -81,6 +81,7 @@ enum session_state { SESSION_FREE, SESSION_OPENING, SESSION_LIVE,
  * @carrier: its own carrier, or NONE
  * @hop, @hop_rx: hop limit agreed for what we send; for what we deliver
  * @hop_settled: @hop has been the lowest for a second
+ * @hop_at: when it was lowered last, 0 never
  * @window_min, @window_at: lowest since then; @window_before: the time before
  * @moved: bytes on shared or relay since it was there last
  * @packets: until FIRST_SHORT
@@ -100,7 +101,7 @@ struct session {
 	bool hop_settled, told_close, reset;
 	uint8_t packets;
 	uint32_t moved;
-	msec window_at, seen, syn_at, retry_at;
+	msec window_at, hop_at, seen, syn_at, retry_at;
 	struct tcp_side side[2];
 	uint32_t older, newer;	/* list of OPENING inbound sessions */
 };

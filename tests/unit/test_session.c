@@ -245,6 +245,54 @@ START_TEST(hop_limits)
 }
 END_TEST
 
+/* Keeps the last HOPS back. */
+static bool hold_hops(struct sim *s, struct wire *w, void *arg)
+{
+	struct wire *held = arg;
+
+	(void)s;
+	if (w->kind != WIRE_MESSAGE || wire_at(w)[2] != MSG_HOPS)
+		return false;
+	*held = *w;
+	return true;
+}
+
+/* A path gets longer: nobody sees a hop limit higher than was sent, even while
+ * the message that tells of it is under way.
+ */
+START_TEST(hop_limit_told_late)
+{
+	enum dir d = _i ? DOWN : UP;
+	struct sim *s = sim_up(&all);
+	struct tcp *t = tcp_new(s, 0, 40001, 80);
+	struct wire *held = calloc(1, sizeof(*held));
+	uint64_t own;
+
+	t->end[d].hop = 57;
+	tcp_begin(t, UP);
+	ck_assert_uint_eq(seen_hop(t, d, 57), 57);
+	sim_run(s, 1100);
+	ck_assert_uint_eq(seen_hop(t, d, 57), 57);
+	s->hook = hold_hops;
+	s->hook_arg = held;
+	for (int i = 0; i < 60; i++) {
+		ck_assert_uint_eq(seen_hop(t, d, 40), 40);
+		if (held->len && i % 3 == 2) {
+			sim_arrive(s, held);
+			held->len = 0;
+		}
+		sim_run(s, 100);
+	}
+	s->hook = NULL;
+	own = via_sent(d == UP ? &s->edge[0] : &s->hub, VIA_OWN);
+	ck_assert_uint_eq(seen_hop(t, d, 40), 40);
+	ck_assert_uint_gt(via_sent(d == UP ? &s->edge[0] : &s->hub, VIA_OWN),
+			  own);
+	free(held);
+	sim_end(s);
+}
+END_TEST
+
 /* traceroute: small hop limits arrive as they were sent. */
 START_TEST(traceroute)
 {
@@ -534,6 +582,7 @@ int main(void)
 	tcase_add_loop_test(tc, stamps_of_mid_stream, 0, 2);
 	tcase_add_test(tc, fin_was_forged);
 	tcase_add_loop_test(tc, hop_limits, 0, 2);
+	tcase_add_loop_test(tc, hop_limit_told_late, 0, 2);
 	tcase_add_test(tc, traceroute);
 	tcase_add_test(tc, ping_traceroute);
 	tcase_add_test(tc, sessions_full);
