@@ -105,6 +105,8 @@ static void udp_packet(struct sim *s, enum dir d, uint32_t edge,
 
 	s->udp_got[d]++;
 	s->udp_hop = p->hop;
+	s->udp_tos = p->tos;
+	s->udp_label = get32(bytes.at) & 0xfffff;
 	for (uint32_t i = 0; i < p->payload; i++)
 		if (bytes.at[IP6_HDR + UDP_HDR + i] != byte_at(i, UP)) {
 			sim_error(s, "UDP bytes altered");

@@ -190,8 +190,8 @@ struct sim {
 
 	/* what end points saw; index: direction of travel */
 	uint64_t udp_got[2], ping_got[2], icmp_errors[2];
-	uint8_t icmp_type, icmp_code, udp_hop, ping_hop;
-	uint32_t icmp_param;
+	uint8_t icmp_type, icmp_code, udp_hop, udp_tos, ping_hop;
+	uint32_t icmp_param, udp_label;
 
 	/* true: drop it. May change it */
 	bool (*hook)(struct sim *s, struct wire *w, void *arg);

@@ -685,6 +685,66 @@ START_TEST(marked_half)
 }
 END_TEST
 
+/* -- traffic class and flow label ------------------------------------------------ */
+
+static void udp_with(struct sim *s, enum dir d, uint32_t word, uint8_t hop,
+		     size_t payload)
+{
+	struct addr6 host = sim_host(0), peer = sim_peer();
+	uint8_t l4[2048] = { 0x9c, 0x41, 0x9c, 0x41 }, packet[2048];
+	struct span body = { l4, UDP_HDR + payload };
+	size_t len;
+
+	put16(l4 + 4, (uint16_t)body.len);
+	for (size_t i = 0; i < payload; i++) /* as ends.c makes it */
+		l4[UDP_HDR + i] = (uint8_t)(i * 7 + (i >> 8) * 13 + 1);
+	len = packet_build(packet, d == UP ? &host : &peer,
+			   d == UP ? &peer : &host, PROTO_UDP, body);
+	put32(packet, UINT32_C(6) << 28 | word);
+	packet[7] = hop;
+	sim_inner(s, d == UP ? &s->edge[0] : &s->hub,
+		  (struct span){ packet, len });
+	sim_run(s, 200);
+}
+
+/* The NAT marks the datagrams that @at counts down to. */
+static bool congested(struct sim *s, struct wire *w, void *arg)
+{
+	int *at = arg;
+
+	(void)s;
+	if (w->kind == WIRE_DATAGRAM && wire_at(w)[0] >> 6 != TAG_PUNCH &&
+	    (*at)-- == 0)
+		w->tos |= ECN_CE;
+	return false;
+}
+
+/* A mark on either piece of an explicit packet counts (RFC 3168, 5.3), and on
+ * what knows of marks only (RFC 6040, 4.2).
+ */
+START_TEST(marked)
+{
+	struct sim *s = up(1500, false, CARRIERS_SHARED);
+	enum dir d = _i & 1 ? DOWN : UP;
+	int at;
+
+	udp_with(s, d, 0, 64, 100);
+	s->hook = congested;
+	s->hook_arg = &at;
+	for (uint32_t tos = 0x48; tos < 0x4c; tos++) {
+		uint8_t want = tos & 3 ? 0x4b : 0x48;
+		uint64_t before = s->udp_got[d];
+
+		at = _i >> 1; /* which of the two */
+		/* not the hop limit agreed on: explicit */
+		udp_with(s, d, tos << 20, 33, 1452);
+		ck_assert_uint_eq(s->udp_got[d], before + 1);
+		ck_assert_uint_eq(s->udp_tos, want);
+	}
+	sim_end(s);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("shared");
@@ -712,5 +772,6 @@ int main(void)
 	tcase_add_loop_test(tc, half_lost, 0, 8);
 	tcase_add_test(tc, flood_of_halves);
 	tcase_add_loop_test(tc, marked_half, 0, 2);
+	tcase_add_loop_test(tc, marked, 0, 4);
 	return run_case(suite, tc);
 }
