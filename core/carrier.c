@@ -396,7 +396,6 @@ void carrier_xlat(struct engine *e, uint32_t n)
 	struct tuple6 up, down;
 	struct tuple4 out, in;
 	bool edge = is_edge(e);
-	uint32_t label = (c->session + 1) * 2654435761u & 0xfffff;
 
 	if (c->session == NONE)
 		return;
@@ -410,7 +409,8 @@ void carrier_xlat(struct engine *e, uint32_t n)
 	in = (struct tuple4){ c->remote.addr, c->local.addr, c->remote.port,
 		c->local.port, c->proto };
 	xlat_outer_init(&c->out, edge ? &up : &down, &out);
-	xlat_inner_init(&c->in, &in, edge ? &down : &up, s->hop_rx, label);
+	xlat_inner_init(&c->in, &in, edge ? &down : &up, s->hop_rx,
+			s->label);
 }
 
 /* -- life ------------------------------------------------------------------------ */

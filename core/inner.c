@@ -336,12 +336,12 @@ static enum drop deliver_check(const struct engine *e, const struct link *l,
 	return prefix6_contains(&l->prefix, theirs) ? DROP_LOOP : DROP_NONE;
 }
 
-/* RFC 6437: a label that is the same for all packets of a flow. */
-static void set_flow_label(struct engine *e, struct frame *f, uint32_t session)
+/* The same for all packets of a flow, whatever they came over: one that moves
+ * from explicit to a carrier that has no room for the label stays one flow to
+ * the routers behind us.
+ */
+static void set_flow_label(struct frame *f, uint32_t label)
 {
-	uint32_t label = (session + 1) * 2654435761u;
-
-	(void)e;
 	f->at[1] = (uint8_t)((f->at[1] & 0xf0) | (label >> 16 & 0x0f));
 	put16(f->at + 2, (uint16_t)label);
 }
@@ -429,8 +429,7 @@ void deliver(struct engine *e, struct link *l, struct frame *f, enum via via,
 	}
 	if (e->session[n].carrier != NONE)
 		fast_elsewhere(e, e->session[n].carrier);
-	if (via == VIA_SHARED)
-		set_flow_label(e, f, n);
+	set_flow_label(f, e->session[n].label);
 	out_inner(e, f);
 	carrier_moved(e, n, (uint32_t)f->len, now);
 }

@@ -157,11 +157,19 @@ static uint32_t take_place(struct engine *e)
 	return n;
 }
 
+/* RFC 6437, 3: 20 bits of a hash of the 5-tuple; 0 would mean "none". */
+static uint32_t flow_label(uint32_t hash)
+{
+	uint32_t label = hash >> 12;
+
+	return label ? label : 1;
+}
+
 uint32_t session_add(struct engine *e, const struct tuple *t, uint32_t link,
 		     enum initiator by, msec now)
 {
 	struct link *l = &e->link[link];
-	uint32_t n;
+	uint32_t n, hash = hash_tuple(e, t);
 
 	if (!is_edge(e) && l->sessions >= e->conf.sessions / LINK_SHARE) {
 		n = half_of(e, link);
@@ -178,8 +186,9 @@ uint32_t session_add(struct engine *e, const struct tuple *t, uint32_t link,
 		.state = SESSION_OPENING, .initiator = (uint8_t)by,
 		.via = VIA_COUNT, .link = link, .carrier = NONE,
 		.seen = now, .window_at = now, .hop_rx = 64,
+		.label = flow_label(hash),
 	};
-	table_add(&e->sessions, hash_tuple(e, t), n);
+	table_add(&e->sessions, hash, n);
 	e->session_count++;
 	l->sessions++;
 	if (by == BY_PEER)

@@ -87,6 +87,7 @@ enum session_state { SESSION_FREE, SESSION_OPENING, SESSION_LIVE,
  * @packets: until FIRST_SHORT
  * @seen: last packet in either direction
  * @via: what the last packet was sent on
+ * @label: flow label of what we deliver (RFC 6437), never 0
  * @syn_at: hub: when the host's SYN was delivered last
  * @retry_at: edge: no new own carrier before that; @failures: carriers that it
  *	lost in trouble in a row
@@ -96,7 +97,7 @@ struct session {
 	struct addr6 host, peer;
 	uint16_t host_port, peer_port;
 	uint8_t proto, state, initiator, via;
-	uint32_t link, carrier;
+	uint32_t link, carrier, label;
 	uint8_t hop, hop_rx, window_min, window_before, failures;
 	bool hop_settled, told_close, reset;
 	uint8_t packets;

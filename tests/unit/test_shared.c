@@ -745,6 +745,29 @@ START_TEST(marked)
 }
 END_TEST
 
+/* One label, never 0, whatever the sender wrote and the packet came over. */
+START_TEST(flow_label)
+{
+	static const enum carriers how[] = { CARRIERS_OWN, CARRIERS_SHARED,
+		CARRIERS_RELAY };
+	struct sim *s = up(1500, false, how[_i / 2]);
+	enum dir d = _i & 1 ? DOWN : UP;
+	uint32_t label;
+
+	udp_with(s, d, 0, 64, 100);
+	label = s->udp_label;
+	ck_assert_uint_ne(label, 0);
+	for (uint32_t i = 0; i < 20; i++) {
+		s->udp_label = 0;
+		udp_with(s, d, i & 1 ? 0xabcde : 0, i & 4 ? 33 : 64, 100);
+		udp_with(s, !d, 0, 64, 100);
+		udp_with(s, d, i & 1 ? 0xabcde : 0, i & 4 ? 33 : 64, 100);
+		ck_assert_uint_eq(s->udp_label, label);
+	}
+	sim_end(s);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("shared");
@@ -773,5 +796,6 @@ int main(void)
 	tcase_add_test(tc, flood_of_halves);
 	tcase_add_loop_test(tc, marked_half, 0, 2);
 	tcase_add_loop_test(tc, marked, 0, 4);
+	tcase_add_loop_test(tc, flow_label, 0, 6);
 	return run_case(suite, tc);
 }
