@@ -19,7 +19,9 @@
  * An ICMPv6 error is checked against the session of the packet it quotes (RFC
  * 4890) and goes explicit; it opens nothing. A first fragment opens a session
  * of its own (next header 44) if the packet it starts would be let in; the
- * others follow it, but each further first one is asked again.
+ * others follow it, but each further first one is asked again. A first
+ * fragment from the host opens the session of what it carries as well: the
+ * answer may come in one piece.
  *
  * Sizes (design 3): larger than M + 20 is answered with packet too big; what
  * only does not fit shared goes in two pieces, and is answered once a second.
@@ -75,26 +77,33 @@ static const struct policy *policy_of(const struct engine *e,
 	return is_edge(e) ? &e->conf.inbound : &l->inbound;
 }
 
+/* The session of what a first fragment begins. */
+static struct tuple carried_tuple(const struct pkt *p, enum dir d)
+{
+	struct tuple t = tuple_of(p, d);
+
+	t.proto = p->frag_nh;
+	if (p->frag_l4 == PROTO_TCP || p->frag_l4 == PROTO_UDP) {
+		t.host_port = d == UP ? p->sport : p->dport;
+		t.peer_port = d == UP ? p->dport : p->sport;
+	}
+	return t;
+}
+
 /* May a first fragment come in? If the packet that it begins might, or if that
  * belongs to a session. A header that is cut off says nothing (RFC 7112).
  */
 static bool first_frag_allowed(const struct engine *e, const struct link *l,
 			       const struct pkt *p)
 {
-	struct tuple t = tuple_of(p, DOWN);
-	bool icmp;
+	struct tuple t = carried_tuple(p, DOWN);
+	bool icmp = t.proto == PROTO_ICMP6;
 
-	t.proto = p->f->at[IP6_HDR];	/* of the fragment header */
-	icmp = t.proto == PROTO_ICMP6;
 	if ((icmp || t.proto == PROTO_TCP || t.proto == PROTO_UDP) &&
 	    p->frag_l4 != t.proto)
 		return false;
 	if (icmp && p->icmp_type != ICMP6_ECHO_REPLY)
 		return p->icmp_type == ICMP6_ECHO;
-	if (p->frag_l4 == PROTO_TCP || p->frag_l4 == PROTO_UDP) {
-		t.host_port = p->dport;
-		t.peer_port = p->sport;
-	}
 	return session_find(e, &t) != NONE ||
 	       (!icmp && policy_allows(policy_of(e, l), &l->prefix, &p->dst6,
 				       t.proto, t.host_port));
@@ -149,6 +158,22 @@ static uint32_t open_inbound(struct engine *e, struct link *l,
 	return n;
 }
 
+/* A first fragment from the host: answers to what it carries are expected. */
+static void expect_answer(struct engine *e, const struct link *l,
+			  const struct pkt *p)
+{
+	struct tuple t = carried_tuple(p, UP);
+	bool cut_off = p->frag_l4 == PROTO_NONE &&
+		       (t.proto == PROTO_TCP || t.proto == PROTO_UDP ||
+			t.proto == PROTO_ICMP6);
+	uint32_t n = session_find(e, &t);
+
+	if (n != NONE && e->session[n].link == link_index(e, l))
+		e->session[n].seen = e->now;
+	else if (n == NONE && !cut_off)
+		session_add(e, &t, link_index(e, l), BY_HOST, e->now);
+}
+
 static uint32_t open_outbound(struct engine *e, struct link *l,
 			      const struct pkt *p, enum drop *why)
 {
@@ -156,6 +181,28 @@ static uint32_t open_outbound(struct engine *e, struct link *l,
 
 	*why = DROP_FULL_SESSIONS;
 	return session_add(e, &t, link_index(e, l), BY_HOST, e->now);
+}
+
+/* The session of a packet that travels in @d on @l, opened if need be, or why
+ * not.
+ */
+static uint32_t session_for(struct engine *e, struct link *l,
+			    const struct pkt *p, enum dir d, enum drop *why)
+{
+	uint32_t n;
+
+	if (d == UP && p->is_first_frag)
+		expect_answer(e, l, p); /* it may evict a half-open session */
+	n = session_of(e, p, d);
+	if (n == NONE)
+		return d == UP ? open_outbound(e, l, p, why) :
+		       open_inbound(e, l, p, why);
+	*why = DROP_NONE;
+	if (e->session[n].link != link_index(e, l))
+		*why = DROP_SPOOFED;
+	else if (d == DOWN && !inbound_follows(e, l, n, p))
+		*why = DROP_POLICY;
+	return *why ? NONE : n;
 }
 
 /* -- out of the inner TUN ---------------------------------------------------- */
@@ -300,14 +347,7 @@ void engine_inner(struct engine *e, struct frame *f, msec now)
 		send_error(e, l, &p);
 		return;
 	}
-	n = session_of(e, &p, dir_sent(e));
-	if (n == NONE) {
-		n = is_edge(e) ? open_outbound(e, l, &p, &why) :
-		    open_inbound(e, l, &p, &why);
-	} else if (!is_edge(e) && !inbound_follows(e, l, n, &p)) {
-		n = NONE;
-		why = DROP_POLICY;
-	}
+	n = session_for(e, l, &p, dir_sent(e), &why);
 	if (n == NONE) {
 		if (why == DROP_POLICY)
 			answer_icmp6(e, &p, ICMP6_UNREACH,
@@ -380,23 +420,6 @@ static void deliver_error(struct engine *e, struct link *l, struct pkt *p)
 		out_inner(e, p->f);
 }
 
-/* Find or open the session of a packet that came over. */
-static uint32_t deliver_session(struct engine *e, struct link *l,
-				const struct pkt *p, enum drop *why)
-{
-	uint32_t n = session_of(e, p, dir_received(e));
-
-	if (n == NONE)
-		return is_edge(e) ? open_inbound(e, l, p, why) :
-		       open_outbound(e, l, p, why);
-	*why = DROP_NONE;
-	if (e->session[n].link != link_index(e, l))
-		*why = DROP_SPOOFED;
-	else if (is_edge(e) && !inbound_follows(e, l, n, p))
-		*why = DROP_POLICY;
-	return *why ? NONE : n;
-}
-
 void deliver(struct engine *e, struct link *l, struct frame *f, enum via via,
 	     msec now)
 {
@@ -415,7 +438,7 @@ void deliver(struct engine *e, struct link *l, struct frame *f, enum via via,
 		deliver_error(e, l, &p);
 		return;
 	}
-	n = deliver_session(e, l, &p, &why);
+	n = session_for(e, l, &p, dir_received(e), &why);
 	if (n == NONE) {
 		end_packet(e, l, why);
 		return;

@@ -327,6 +327,7 @@ static enum drop parse_frag6(struct pkt *p, struct span s)
 	if (s.len < FRAG_HDR)
 		return DROP_SHORT;
 	p->is_first_frag = !(get16(s.at + 2) >> 3);
+	p->frag_nh = s.at[0];
 	if (p->is_first_frag)
 		parse_first_frag(p, own_icmp(s.at[0], PROTO_ICMP),
 				 after(s, FRAG_HDR));

@@ -60,7 +60,7 @@ struct tcp_opts {
  * @is_frag: an IPv6 fragment header (nh 44) or an IPv4 fragment
  * @is_first_frag: offset 0 (also atomic). If so, @frag_l4 with sport/dport or
  *	icmp_type say what the fragment carries, if it is complete there
- *	(frag_l4 PROTO_NONE if not)
+ *	(frag_l4 PROTO_NONE if not). @frag_nh: IPv6: its Next Header field
  */
 struct pkt {
 	struct frame *f;
@@ -77,7 +77,7 @@ struct pkt {
 	struct tcp_opts opts;
 	uint32_t seg_len;
 	bool is_frag, is_first_frag;
-	uint8_t frag_l4;
+	uint8_t frag_l4, frag_nh;
 };
 
 /** pkt_parse6() - Check an inner packet and say what it is

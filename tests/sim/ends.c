@@ -524,6 +524,8 @@ void ends_packet(struct sim *s, enum dir d, uint32_t edge, struct span packet)
 		udp_packet(s, d, edge, &p);
 	else if (p.l4 == PROTO_ICMP6)
 		icmp_packet(s, d, edge, &p);
+	else if (p.is_frag)
+		s->frag_got[d]++;
 }
 
 /* -- TCP: for tests --------------------------------------------------------------------- */

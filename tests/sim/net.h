@@ -189,7 +189,7 @@ struct sim {
 	bool hub_feeds_back;
 
 	/* what end points saw; index: direction of travel */
-	uint64_t udp_got[2], ping_got[2], icmp_errors[2];
+	uint64_t udp_got[2], ping_got[2], frag_got[2], icmp_errors[2];
 	uint8_t icmp_type, icmp_code, udp_hop, udp_tos, ping_hop;
 	uint32_t icmp_param, udp_label;
 

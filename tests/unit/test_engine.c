@@ -374,6 +374,75 @@ START_TEST(bent_outer)
 }
 END_TEST
 
+/* A fragment of a packet of @nh at @offset. Return: it was delivered. */
+static bool fragment(struct sim *s, enum dir d, uint8_t nh, uint16_t offset,
+		     const uint8_t body[static 20])
+{
+	struct addr6 host = sim_host(0), peer = sim_peer();
+	uint8_t packet[200], l4[FRAG_HDR + 20] = { nh };
+	uint64_t before = s->frag_got[d];
+	size_t len;
+
+	put16(l4 + 2, (uint16_t)(offset | 1));
+	memcpy(l4 + FRAG_HDR, body, 20);
+	len = packet_build(packet, d == UP ? &host : &peer,
+			   d == UP ? &peer : &host, PROTO_FRAGMENT,
+			   (struct span){ l4, sizeof(l4) });
+	sim_inner(s, d == UP ? &s->edge[0] : &s->hub,
+		  (struct span){ packet, len });
+	sim_run(s, 200);
+	return s->frag_got[d] > before;
+}
+
+/* The policy's eyes on fragments: what one lets in does not open the door for
+ * another protocol or port, and what answers the host comes in.
+ */
+START_TEST(fragments_and_policy)
+{
+	static const uint8_t syn[20] = { 0x9c, 0x40, 0, 22, [12] = 5 << 4,
+		[13] = TCP_SYN };
+	static const uint8_t echo[20] = { ICMP6_ECHO };
+	static const uint8_t reply[20] = { ICMP6_ECHO_REPLY };
+	static const uint8_t ask[20] = { 0x13, 0x88, 0x01, 0xf4, 0, 99 };
+	static const uint8_t answer[20] = { 0x01, 0xf4, 0x13, 0x88, 0, 99 };
+	static const uint8_t options[20] = { PROTO_TCP, 0, 1, 4, [9] = 22 };
+	struct sim_conf c = usual;
+	struct sim *s;
+	uint64_t before;
+
+	c.inbound = _i ? "none" : "udp/9";
+	s = sim_up(&c);
+	sim_run(s, 31 * 1000);
+	ck_assert(!fragment(s, DOWN, PROTO_TCP, 0, syn));
+	ck_assert(!fragment(s, DOWN, PROTO_TCP, 16, syn));
+	ck_assert(fragment(s, DOWN, PROTO_ICMP6, 0, echo));
+	ck_assert(fragment(s, DOWN, PROTO_ICMP6, 1448, echo));
+	/* there is a session of fragments now */
+	ck_assert(!fragment(s, DOWN, PROTO_TCP, 0, syn));
+	ck_assert(!fragment(s, DOWN, PROTO_UDP, 0, answer));
+	ck_assert(!fragment(s, DOWN, PROTO_DSTOPTS, 0, options));
+	ck_assert(!fragment(s, DOWN, PROTO_ESP, 0, syn));
+	ck_assert(!fragment(s, DOWN, PROTO_ICMP6, 0, reply));
+	/* the host asks, in fragments */
+	ck_assert(fragment(s, UP, PROTO_UDP, 0, ask));
+	ck_assert(fragment(s, UP, PROTO_UDP, 1448, ask));
+	ck_assert(fragment(s, DOWN, PROTO_UDP, 0, answer));
+	ck_assert(fragment(s, UP, PROTO_ICMP6, 0, echo));
+	ck_assert(fragment(s, DOWN, PROTO_ICMP6, 0, reply));
+	ck_assert(fragment(s, UP, PROTO_ESP, 0, syn));
+	ck_assert(fragment(s, DOWN, PROTO_ESP, 0, syn));
+	ck_assert(!fragment(s, DOWN, PROTO_TCP, 0, syn));
+	ck_assert(!fragment(s, DOWN, PROTO_DSTOPTS, 0, options));
+	/* the answer may be small */
+	before = s->udp_got[DOWN];
+	udp_send(s, 0, DOWN, 5000, 500, 10);
+	udp_send(s, 0, DOWN, 5001, 500, 10);
+	sim_run(s, 200);
+	ck_assert_uint_eq(s->udp_got[DOWN], before + 1);
+	sim_end(s);
+}
+END_TEST
+
 START_TEST(random_inner)
 {
 	struct sim *s = sim_up(&usual);
@@ -525,6 +594,7 @@ int main(void)
 	tcase_add_loop_test(tc, fragments_open_nothing_else, 0, 2);
 	tcase_add_loop_test(tc, icmp6_is_echo_alone, 0, 2);
 	tcase_add_loop_test(tc, bent_outer, 0, 6);
+	tcase_add_loop_test(tc, fragments_and_policy, 0, 2);
 	tcase_add_test(tc, random_inner);
 	tcase_add_test(tc, outbox_full);
 	tcase_add_loop_test(tc, random_trouble, 0, 16);
