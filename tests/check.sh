@@ -50,7 +50,7 @@ for t in tests/cli/*.sh; do
 	run "cli/$(basename "$t" .sh)" 120 "$t"
 done
 run assume 60 tests/assume/run.sh
-for t in ifconf robust; do
+for t in ifconf robust wire; do
 	[ -x tests/lab/$t.sh ] || continue
 	run lab/$t 180 tests/lab/$t.sh
 done
