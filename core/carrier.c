@@ -565,16 +565,9 @@ void carrier_moved(struct engine *e, uint32_t session, uint32_t bytes, msec now)
 
 /* -- packets ----------------------------------------------------------------------- */
 
-static uint32_t packets_in(const struct pkt *p)
-{
-	uint16_t size = p->f->off.gso_type ? p->f->off.gso_size : 0;
-
-	return size ? (p->payload + size - 1) / size : 1;
-}
-
 static void count_own(struct traffic *t, const struct pkt *p, size_t inner)
 {
-	uint32_t packets = packets_in(p);
+	uint32_t packets = pkt_count(p);
 	size_t hdr = (size_t)p->l4_len;
 
 	t->packets += packets;

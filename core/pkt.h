@@ -110,6 +110,13 @@ enum drop pkt_parse_quoted4(struct pkt *p, struct span quoted);
  * one ends the reading
  */
 void tcp_opts_parse(struct tcp_opts *o, struct span opts);
+/** pkt_count() - How many packets a super-packet stands for, else 1 */
+static inline uint32_t pkt_count(const struct pkt *p)
+{
+	uint16_t size = p->f->off.gso_type ? p->f->off.gso_size : 0;
+
+	return size ? (p->payload + size - 1) / size : 1;
+}
 /** pkt_bytes() - The whole packet as a span */
 static inline struct span pkt_bytes(const struct pkt *p)
 {
