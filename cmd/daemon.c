@@ -253,6 +253,7 @@ static void udp_ready(struct watch *w, uint32_t events)
 	struct udp_dev *u = container_of_watch(w, struct udp_dev, watch);
 	struct daemon *d = u->d;
 	struct udp_batch *b = d->batch;
+	msec now = loop_now();
 
 	(void)events;
 	for (int i = 0; i < UDP_READS; i++) {
@@ -264,9 +265,7 @@ static void udp_ready(struct watch *w, uint32_t events)
 				.local = { b->d[n].local, u->at.port },
 				.tos = b->d[n].tos, .bytes = b->d[n].body };
 
-			engine_datagram(d->engine, &in, loop_now());
-			if (n % 16 == 15)
-				daemon_drain(d);
+			engine_datagram(d->engine, &in, now);
 		}
 		daemon_drain(d);
 	}
@@ -549,7 +548,10 @@ void daemon_init(struct daemon *d)
 {
 	int err;
 
+	open_tun(d, &d->inner, "unmap%d");
+	open_tun(d, &d->outer, "unmapx%d");
 	random_bytes(d->conf.seed, sizeof(d->conf.seed));
+	d->conf.joins_udp = d->inner.features & TUN_USO6;
 	d->started = loop_now();
 	if (fast_init(&d->fast, d->conf.fast_places, d->no_fast || d->no_bpf))
 		d->conf.fast_places = 0;
@@ -564,8 +566,6 @@ void daemon_init(struct daemon *d)
 	err = loop_init(&d->loop);
 	if (err)
 		die(EX_OSERR, "cannot start: epoll: %s", strerror(-err));
-	open_tun(d, &d->inner, "unmap%d");
-	open_tun(d, &d->outer, "unmapx%d");
 	d->inner.watch.ready = inner_ready;
 	d->inner.watch.first = true;
 	d->outer.watch.ready = outer_ready;

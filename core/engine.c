@@ -128,6 +128,11 @@ struct out *out_new(struct engine *e, enum out_kind kind)
 	return o;
 }
 
+static size_t align8(size_t len)
+{
+	return (len + 7) & ~(size_t)7;
+}
+
 static uint8_t *room(struct engine *e, size_t len, size_t cap)
 {
 	uint8_t *at = e->arena + e->arena_used;
@@ -136,7 +141,7 @@ static uint8_t *room(struct engine *e, size_t len, size_t cap)
 		e->drops[DROP_FULL_OUT]++;
 		return NULL;
 	}
-	e->arena_used += (len + 7) & ~(size_t)7;
+	e->arena_used += align8(len);
 	return at;
 }
 
@@ -145,8 +150,21 @@ uint8_t *out_room(struct engine *e, size_t len)
 	return room(e, len, ARENA / 8 * 7);
 }
 
+bool out_fits(const struct engine *e, size_t len)
+{
+	return e->arena_used + len <= ARENA / 8 * 7;
+}
+
+void out_shrink(struct engine *e, const uint8_t *at, size_t from, size_t to)
+{
+	if (at + align8(from) == e->arena + e->arena_used)
+		e->arena_used -= align8(from) - align8(to);
+}
+
 const struct out *engine_next(struct engine *e)
 {
+	if (e->train.open)
+		arrive_end(e);
 	if (e->out_done < e->out_count)
 		return &e->out[e->out_done++];
 	e->out_done = e->out_count = 0;

@@ -55,6 +55,7 @@ enum { ENGINE_NAME = 33, ENGINE_SERIAL = 16 };
  * @links, @conns, @sessions, @own, @contexts: capacities
  * @budget: own carriers per edge (design 3.6)
  * @fast, @fast_places: memory shared with the fast path, zeroed; NULL: none
+ * @joins_udp: the inner TUN takes trains of datagrams (USO)
  */
 struct engine_conf {
 	enum role role;
@@ -68,6 +69,7 @@ struct engine_conf {
 	uint32_t budget;
 	struct fast_flow *fast;
 	uint32_t fast_places;
+	bool joins_udp;
 	uint8_t seed[32];
 };
 

@@ -386,28 +386,32 @@ static void set_flow_label(struct frame *f, uint32_t label)
 	put16(f->at + 2, (uint16_t)label);
 }
 
-void count_received(struct link *l, enum via via, uint64_t inner, uint64_t wire,
-		    uint32_t packets)
-{
-	l->received[via].packets += packets;
-	l->received[via].inner_bytes += inner;
-	l->received[via].wire_bytes += wire;
-}
-
-static uint32_t wire_bytes(enum via via, uint32_t inner)
+static uint32_t wire_bytes(enum via via, uint32_t inner, uint32_t packets)
 {
 	switch (via) {
-	case VIA_OWN:
-		return inner - IP6_HDR + IP4_HDR;
 	case VIA_SHARED:
-		return inner - IP6_HDR + IP4_HDR + UDP_HDR + WIRE_TAG;
+		return inner - packets * (IP6_HDR - IP_UDP - WIRE_TAG);
 	case VIA_EXPLICIT:
-		return inner + IP4_HDR + UDP_HDR + WIRE_EXPLICIT;
+		return inner + packets * (IP_UDP + WIRE_EXPLICIT);
+	case VIA_OWN:
 	case VIA_RELAY:
 	case VIA_COUNT:
 		break;
 	}
-	return inner + MSG_HEADER;
+	return inner + packets * MSG_HEADER;
+}
+
+/* A train counts as the packets that it was. */
+static void count_received(struct link *l, enum via via, const struct pkt *p)
+{
+	uint32_t packets = pkt_count(p);
+	uint32_t inner = (uint32_t)p->f->len +
+			 (packets - 1) * (p->l4_at + p->l4_len);
+	struct traffic *t = &l->received[via];
+
+	t->packets += packets;
+	t->inner_bytes += inner;
+	t->wire_bytes += wire_bytes(via, inner, packets);
 }
 
 static void deliver_error(struct engine *e, struct link *l, struct pkt *p)
@@ -433,7 +437,7 @@ void deliver(struct engine *e, struct link *l, struct frame *f, enum via via,
 		end_packet(e, l, why);
 		return;
 	}
-	count_received(l, via, f->len, wire_bytes(via, (uint32_t)f->len), 1);
+	count_received(l, via, &p);
 	if (is_icmp6_error(&p)) {
 		deliver_error(e, l, &p);
 		return;

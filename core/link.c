@@ -522,11 +522,9 @@ static void hand_bench(struct engine *e, struct link *l, uint32_t conn,
 }
 
 static void relay_message(struct engine *e, struct link *l, uint32_t conn,
-			  const struct msg *m, msec now)
+			  const struct msg *m)
 {
-	struct span packet = m->u.packet.packet;
-	struct frame f = { .len = packet.len };
-	uint8_t *at;
+	struct span head = m->u.packet.packet, rest = head;
 
 	e->conn[conn].heard = now;
 	if (m->type == MSG_PING)
@@ -538,12 +536,10 @@ static void relay_message(struct engine *e, struct link *l, uint32_t conn,
 		bad_peer(e, conn);
 		return;
 	}
-	at = out_room(e, FRAME_HEADROOM + packet.len);
-	if (!at)
-		return;
-	f.at = at + FRAME_HEADROOM;
-	memcpy(f.at, packet.at, packet.len);
-	deliver(e, l, &f, VIA_RELAY, now);
+	head.len = head.len < IP6_HDR ? head.len : IP6_HDR;
+	rest.at += head.len;
+	rest.len -= head.len;
+	arrive(e, l, VIA_RELAY, head, rest);
 }
 
 static void heard_size(struct engine *e, struct link *l, uint16_t bytes)
@@ -634,7 +630,7 @@ void engine_message(struct engine *e, uint32_t conn, struct span in, msec now)
 		return; /* its link has ended */
 	l = &e->link[c->link];
 	if (c->kind == CONN_RELAY)
-		relay_message(e, l, conn, &m, now);
+		relay_message(e, l, conn, &m);
 	else if (l->control == conn)
 		control_message(e, l, conn, &m, now);
 }

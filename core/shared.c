@@ -222,33 +222,6 @@ enum via shared_send(struct engine *e, struct link *l, uint32_t session,
 
 /* -- receiving ----------------------------------------------------------- */
 
-/* RFC 6040, 4.2: a congestion mark of the outer header that @f knows not of. */
-static void take_ecn(struct frame *f, uint8_t tos)
-{
-	if ((tos & ECN_CE) == ECN_CE && f->len >= IP6_HDR &&
-	    (f->at[1] >> 4 & ECN_CE))
-		f->at[1] |= ECN_CE << 4;
-}
-
-/* Copy an inner packet where it has headroom, and hand it inside. */
-static void hand_in(struct engine *e, struct link *l, enum via via,
-		    struct span head, struct span body)
-{
-	uint8_t *at = out_room(e, FRAME_HEADROOM + head.len + body.len);
-	struct frame f = { .len = head.len + body.len };
-
-	if (!at) {
-		end_packet(e, l, DROP_FULL_OUT);
-		return;
-	}
-	f.at = at + FRAME_HEADROOM;
-	memcpy(f.at, head.at, head.len);
-	memcpy(f.at + head.len, body.at, body.len);
-	if (via == VIA_EXPLICIT)
-		take_ecn(&f, e->tos);
-	deliver(e, l, &f, via, e->now);
-}
-
 void shared_please(struct engine *e, struct link *l)
 {
 	struct msg m = { .type = MSG_PUNCH_PLEASE };
@@ -295,7 +268,7 @@ static enum drop data(struct engine *e, uint32_t number,
 	dst = is_edge(e) ? &c->host : &c->peer;
 	ip6_header(head, src, dst, c->nh, (uint16_t)body.len, d->tos, 0,
 		   c->hop);
-	hand_in(e, l, VIA_SHARED, (struct span){ head, IP6_HDR }, body);
+	arrive(e, l, VIA_SHARED, (struct span){ head, IP6_HDR }, body);
 	return DROP_NONE;
 }
 
@@ -385,8 +358,8 @@ static enum drop explicit_part(struct engine *e, struct link *l, uint8_t part,
 	other->used = false;
 	if ((other->tos & ECN_CE) == ECN_CE)
 		e->tos |= ECN_CE;
-	hand_in(e, l, VIA_EXPLICIT, is_first ? bytes : kept,
-		is_first ? kept : bytes);
+	arrive(e, l, VIA_EXPLICIT, is_first ? bytes : kept,
+	       is_first ? kept : bytes);
 	return DROP_NONE;
 }
 
@@ -415,7 +388,7 @@ static enum drop explicit_packet(struct engine *e, uint32_t number,
 	bytes.at += WIRE_EXPLICIT;
 	bytes.len -= WIRE_EXPLICIT;
 	if (part == PART_WHOLE) {
-		hand_in(e, l, VIA_EXPLICIT, bytes, (struct span){ bytes.at, 0 });
+		arrive(e, l, VIA_EXPLICIT, bytes, (struct span){ bytes.at, 0 });
 		return DROP_NONE;
 	}
 	return part < PART_COUNT ? explicit_part(e, l, part, counter, bytes) :

@@ -11,6 +11,7 @@
 #define CORE_STATE_H
 
 #include "core/engine.h"
+#include "core/join.h"
 #include "core/msg.h"
 #include "core/pkt.h"
 #include "core/rand.h"
@@ -286,6 +287,14 @@ struct part {
 	msec at;
 };
 
+/** struct train - packets of one flow being joined (arrive.c) */
+struct train {
+	bool open;
+	enum via via;
+	uint32_t link;
+	struct join join;
+};
+
 enum { OUT_CAP = 4096, ARENA = 1 << 20, SYN_RING = 256, PARTS = 256,
 	PARTS_LINK = PARTS / 8, PART_BYTES = FULL_MTU + 4, SHORT_FLOWS = 1024 };
 
@@ -340,6 +349,7 @@ struct engine {
 	uint32_t icmp_tokens;
 	msec icmp_at;
 
+	struct train train;
 	struct out out[OUT_CAP];
 	uint32_t out_count, out_done;
 	size_t arena_used;
@@ -352,6 +362,10 @@ struct engine {
 struct out *out_new(struct engine *e, enum out_kind kind);
 /** out_room() - @len bytes that live as long as the outbox; NULL if full */
 uint8_t *out_room(struct engine *e, size_t len);
+/** out_fits() - Would out_room() find it? */
+bool out_fits(const struct engine *e, size_t len);
+/** out_shrink() - Give the end of a room back, if nothing stands behind it */
+void out_shrink(struct engine *e, const uint8_t *at, size_t from, size_t to);
 /** out_inner() - Frame to the inner TUN */
 void out_inner(struct engine *e, const struct frame *f);
 /** out_outer() - Frame to the outer TUN */
@@ -472,8 +486,16 @@ bool tcp_both_fin(const struct session *s);
 /** deliver() - A packet that crossed the CGNAT: check, note, hand inside */
 void deliver(struct engine *e, struct link *l, struct frame *f, enum via via,
 	     msec now);
-void count_received(struct link *l, enum via via, uint64_t inner,
-		    uint64_t wire, uint32_t packets);
+
+/* -- arrive.c: joins what came over on shared or relay -------------------- */
+
+/** arrive() - A packet that crossed the CGNAT, @head and @rest: to deliver(),
+ * joined with others if @head is its IPv6 header alone
+ */
+void arrive(struct engine *e, struct link *l, enum via via, struct span head,
+	    struct span rest);
+/** arrive_end() - The open train is complete */
+void arrive_end(struct engine *e);
 
 /* -- proof.c ------------------------------------------------------------ */
 

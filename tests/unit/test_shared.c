@@ -3,6 +3,7 @@
  * test_shared.c - shared carrier, explicit pieces, relay, sizes (design 3, 3.1)
  */
 #include "tests/sim/check.h"
+#include "tests/unit/packets.h"
 
 static struct sim *up(uint16_t mtu, bool black_hole, enum carriers carriers)
 {
@@ -286,6 +287,134 @@ START_TEST(icmp4_altered)
 	sim_run(s, 1000);
 	ck_assert_uint_gt(s->edge[0].e->drops[DROP_CHECKSUM], 0);
 	ck_assert_uint_eq(s->edge[0].e->drops[DROP_OUTER_ICMP], 0);
+	sim_end(s);
+}
+END_TEST
+
+/* -- trains --------------------------------------------------------------------- */
+
+enum { TRAIN = 20, STEP = 1000 };
+
+/* A train from the edge's host, as one super-packet or, of one, complete. */
+static struct test_frame train_of(size_t n, uint64_t *seed)
+{
+	struct shape shape = { .proto = PROTO_UDP, .payload = n * STEP,
+		.gso_size = n > 1 ? STEP : 0 };
+	struct test_frame t = shape_make(&shape, seed);
+	struct addr6 host = sim_host(0), peer = sim_peer();
+	uint8_t *l4 = t.f.at + IP6_HDR;
+
+	memcpy(t.f.at + 8, &host, sizeof(host));
+	memcpy(t.f.at + 24, &peer, sizeof(peer));
+	put16(l4, 4000);
+	put16(l4 + 2, 5000);
+	put16(l4 + 6, 0);
+	shape_csum(&shape, &t.f);
+	return t;
+}
+
+/* Over to the hub in one batch; @broken: this datagram is damaged. */
+static void carry(struct sim *s, struct test_frame *t, size_t broken)
+{
+	struct engine *edge = s->edge[0].e, *hub = s->hub.e;
+	static uint8_t bytes[64][2048];
+	size_t len[64], n = 0;
+	const struct out *o;
+
+	engine_inner(edge, &t->f, s->now);
+	while ((o = engine_next(edge))) {
+		if (o->kind != OUT_DATAGRAM)
+			continue;
+		ck_assert_uint_lt(n, 64);
+		memcpy(bytes[n], o->head.at, o->head.len);
+		memcpy(bytes[n] + o->head.len, o->body.at, o->body.len);
+		len[n] = o->head.len + o->body.len;
+		if (n == broken)
+			bytes[n][500] ^= 1;
+		n++;
+	}
+	for (size_t i = 0; i < n; i++) {
+		struct engine_datagram d = {
+			.from = sim_link(&s->hub)->shared,
+			.local = sim_link(&s->hub)->shared_local,
+			.bytes = { bytes[i], len[i] } };
+
+		engine_datagram(hub, &d, s->now);
+	}
+}
+
+static const struct out *next_inner(struct sim *s)
+{
+	const struct out *o;
+
+	do
+		o = engine_next(s->hub.e);
+	while (o && o->kind != OUT_INNER);
+	return o;
+}
+
+/* The next packet for the hub's inner TUN is @n packets of the train from the
+ * @at-th on. Return: what is left to do on it
+ */
+static struct offload expect(struct sim *s, const struct test_frame *t,
+			     size_t at, size_t n)
+{
+	const struct out *o = next_inner(s);
+
+	ck_assert_ptr_nonnull(o);
+	ck_assert_uint_eq(o->body.len, IP6_HDR + UDP_HDR + n * STEP);
+	ck_assert_mem_eq(o->body.at + IP6_HDR + UDP_HDR,
+			 t->f.at + IP6_HDR + UDP_HDR + at * STEP, n * STEP);
+	return o->off;
+}
+
+static bool datagrams_lost(struct sim *s, struct wire *w, void *arg)
+{
+	(void)s;
+	(void)arg;
+	return w->kind == WIRE_DATAGRAM;
+}
+
+START_TEST(trains)
+{
+	struct sim *s = up(1500, false, CARRIERS_SHARED);
+	struct traffic *got = &sim_link(&s->hub)->received[VIA_SHARED];
+	uint64_t seed = 15, packets, bytes;
+	struct test_frame one = train_of(1, &seed), t = train_of(TRAIN, &seed);
+	struct offload off;
+
+	sim_run(s, 10 * 1000);
+	s->hub.e->conf.joins_udp = true;
+	s->hook = datagrams_lost;
+	engine_inner(s->edge[0].e, &one.f, s->now); /* asks for a context */
+	sim_run(s, 1000);
+	packets = got->packets;
+	bytes = got->inner_bytes;
+	carry(s, &t, SIZE_MAX);
+	off = expect(s, &t, 0, TRAIN);
+	ck_assert_uint_eq(off.gso_type, OFFLOAD_GSO_UDP_L4);
+	ck_assert_uint_eq(off.gso_size, STEP);
+	ck_assert_uint_eq(got->packets, packets + TRAIN);
+	ck_assert_uint_eq(got->inner_bytes,
+			  bytes + TRAIN * (IP6_HDR + UDP_HDR + STEP));
+	ck_assert_ptr_null(next_inner(s));
+
+	/* A damaged one stays as it is, and alone. */
+	carry(s, &t, 7);
+	expect(s, &t, 0, 7);
+	ck_assert_uint_eq(next_inner(s)->off.flags, 0);
+	off = expect(s, &t, 8, TRAIN - 8);
+	ck_assert_uint_eq(off.flags, OFFLOAD_NEEDS_CSUM);
+	ck_assert_ptr_null(next_inner(s));
+
+	/* Where the TUN takes no trains of datagrams they stay single. */
+	s->hub.e->conf.joins_udp = false;
+	carry(s, &t, SIZE_MAX);
+	for (size_t i = 0; i < TRAIN; i++)
+		ck_assert_uint_eq(expect(s, &t, i, 1).flags, 0);
+	ck_assert_ptr_null(next_inner(s));
+	test_frame_free(&t);
+	test_frame_free(&one);
 	sim_end(s);
 }
 END_TEST
@@ -782,6 +911,7 @@ int main(void)
 	tcase_add_test(tc, uplink_shrinks);
 	tcase_add_test(tc, forged_too_big);
 	tcase_add_test(tc, icmp4_altered);
+	tcase_add_test(tc, trains);
 	tcase_add_loop_test(tc, udp_blocked, 0, 2);
 	tcase_add_loop_test(tc, udp_blocked_later, 0, 2);
 	tcase_add_loop_test(tc, carriers_forced, 0, 3);
