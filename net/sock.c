@@ -245,6 +245,7 @@ int udp_recv(struct udp *u, struct udp_batch *b)
 	int i, n;
 
 	b->count = 0;
+	b->more = false;
 	for (i = 0; i < UDP_SLOTS; i++) {
 		iov[i].iov_base = b->buf + (size_t)i * UDP_SLOT_BYTES;
 		iov[i].iov_len = UDP_SLOT_BYTES;
@@ -262,6 +263,7 @@ int udp_recv(struct udp *u, struct udp_batch *b)
 		return errno == EAGAIN ? 0 : -errno;
 	for (i = 0; i < n; i++)
 		udp_take(b, &m[i]);
+	b->more = n == UDP_SLOTS;
 	return (int)b->count;
 }
 

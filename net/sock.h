@@ -55,12 +55,14 @@ struct udp {
 /** struct udp_batch - what one udp_recv() gave
  * @buf: UDP_BATCH_BYTES of the caller's; the datagrams point into it
  * @d, @count: the datagrams, in the order of arrival
+ * @more: every slot was filled, so more may wait
  * @lost: datagrams too long or too many to be given, all calls together
  */
 struct udp_batch {
 	uint8_t *buf;
 	struct datagram d[UDP_BATCH];
 	size_t count;
+	bool more;
 	uint64_t lost;
 };
 

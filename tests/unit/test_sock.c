@@ -187,6 +187,26 @@ START_TEST(test_udp_too_big)
 }
 END_TEST
 
+/* Datagrams of growing size, which nobody joins: one for each slot, and more */
+START_TEST(test_udp_more)
+{
+	struct udp a = open_at(LO1), b = open_at(LO1);
+	struct datagram d = { .to = { LO1, port_of(b.fd) } };
+
+	for (size_t i = 1; i <= UDP_SLOTS + 1; i++) {
+		d.body = (struct span){ bytes, i };
+		ck_assert_int_eq(udp_send(&a, &d, 1), 1);
+	}
+	wait_in(b.fd);
+	ck_assert_int_eq(udp_recv(&b, &batch), UDP_SLOTS);
+	ck_assert(batch.more);
+	ck_assert_int_eq(udp_recv(&b, &batch), 1);
+	ck_assert(!batch.more);
+	udp_close(&a);
+	udp_close(&b);
+}
+END_TEST
+
 START_TEST(test_udp_errors)
 {
 	struct udp a = open_at(LO1), b;
@@ -316,6 +336,7 @@ int main(void)
 	tcase_add_loop_test(t, test_udp_trains, 0, 2);
 	tcase_add_loop_test(t, test_udp_callers_train, 0, 2);
 	tcase_add_test(t, test_udp_too_big);
+	tcase_add_test(t, test_udp_more);
 	tcase_add_test(t, test_udp_errors);
 	tcase_add_test(t, test_udp_full);
 	tcase_add_test(t, test_tcp);
