@@ -30,13 +30,14 @@
 #include "cmd/host.h"
 #include "cmd/notify.h"
 #include "core/drop.h"
+#include "core/join.h"
 #include "core/wire.h"
 #include "crypto/random.h"
 #include "net/rtnl.h"
 #include "net/sysctl.h"
 
-enum { TUN_READS = 32, TUN_SMALL = 2048, UDP_READS = 2, OUTER_MTU = 65535,
-	SHAKE_CHECK_MS = 250 };
+enum { TUN_READS = 64, TUN_BUFS = 32, TUN_SMALL = 2048, UDP_READS = 2,
+	RELAY_ROW = 64, OUTER_MTU = 65535, SHAKE_CHECK_MS = 250 };
 
 _Static_assert((int)CAPTURE_PUNCH_KIND == (int)TAG_PUNCH,
 	       "capture knows a punch by its tag");
@@ -204,48 +205,85 @@ void daemon_drain(struct daemon *d)
 		put(d, o);
 	flush_udp(d);
 	flush_latch(d);
+	d->relay_held = 0;
 }
 
 /* -- input ------------------------------------------------------------------------- */
 
-/* Take what waits. Small packets are handed to the engine in a row, each in a
- * buffer of its own, and drained together, so that datagrams leave in trains; a
- * super-packet is drained at once, while it is in the cache.
+/* A row of frames on its way from a TUN to the engine.
+ * @held: buffers in use; @open: @join is a train in the last of them
  */
-static void take_frames(struct tun_dev *t,
-			void (*engine_take)(struct engine *, struct frame *,
-					    msec))
+struct row {
+	struct tun_dev *t;
+	void (*take)(struct engine *, struct frame *, msec);
+	msec now;
+	unsigned held;
+	bool open;
+	struct join join;
+};
+
+/* A super-packet is drained at once, while it is in the cache; small packets
+ * together, so that datagrams leave in trains. @keep: buffers not drained that
+ * are still in use
+ */
+static void give(struct row *r, struct frame f, unsigned keep)
 {
-	struct daemon *d = t->d;
-	msec now = loop_now();
-	unsigned held = 0;
+	struct daemon *d = r->t->d;
+
+	r->take(d->engine, &f, r->now);
+	if (f.len <= TUN_SMALL)
+		return;
+	daemon_drain(d);
+	if (!keep)
+		r->held = 0;
+}
+
+static void end_train(struct row *r, unsigned keep)
+{
+	if (r->open)
+		give(r, join_end(&r->join), keep);
+	r->open = false;
+}
+
+/* Take what waits, each frame in a buffer of its own; what follows the one
+ * before is joined to it there, so the engine and the other TUN see trains even
+ * where no device makes any.
+ */
+static void take_frames(struct tun_dev *t, bool udp,
+			void (*take)(struct engine *, struct frame *, msec))
+{
+	struct row r = { .t = t, .take = take, .now = loop_now() };
 	struct frame f;
 
-	for (int i = 0; i < TUN_READS; i++) {
-		if (tun_read(t->watch.fd, t->buf + held * TUN_BUF, TUN_BUF,
+	for (int i = 0; i < TUN_READS && r.held < TUN_BUFS; i++) {
+		if (tun_read(t->watch.fd, t->buf + r.held * TUN_BUF, TUN_BUF,
 			     &f) != 1)
 			break;
-		engine_take(d->engine, &f, now);
-		held++;
-		if (f.len > TUN_SMALL) {
-			daemon_drain(d);
-			held = 0;
-		}
+		if (r.open && join_add_frame(&r.join, &f))
+			continue;
+		end_train(&r, 1);
+		r.held++;
+		r.open = join_start(&r.join, &f, udp);
+		if (!r.open)
+			give(&r, f, 0);
 	}
-	if (held)
-		daemon_drain(d);
+	end_train(&r, 0);
+	daemon_drain(t->d);
 }
 
 static void inner_ready(struct watch *w, uint32_t events)
 {
+	struct tun_dev *t = container_of_watch(w, struct tun_dev, watch);
+
 	(void)events;
-	take_frames(container_of_watch(w, struct tun_dev, watch), engine_inner);
+	take_frames(t, t->d->conf.joins_udp, engine_inner);
 }
 
 static void outer_ready(struct watch *w, uint32_t events)
 {
 	(void)events;
-	take_frames(container_of_watch(w, struct tun_dev, watch), engine_outer);
+	take_frames(container_of_watch(w, struct tun_dev, watch), false,
+		    engine_outer);
 }
 
 static void udp_ready(struct watch *w, uint32_t events)
@@ -268,6 +306,8 @@ static void udp_ready(struct watch *w, uint32_t events)
 			engine_datagram(d->engine, &in, now);
 		}
 		daemon_drain(d);
+		if (!b->more)
+			return;
 	}
 }
 
@@ -314,14 +354,15 @@ void daemon_bye(struct daemon *d, struct conn *c, enum bye why,
 static bool on_message(struct conn *c, struct span msg, void *arg)
 {
 	struct daemon *d = arg;
+	uint8_t type = msg.at[MSG_HEADER - 1];
 
-	if (c->kind == CONN_CONTROL && msg.len > MSG_HEADER &&
-	    msg.at[MSG_HEADER - 1] == MSG_BYE)
+	if (c->kind == CONN_CONTROL && msg.len > MSG_HEADER && type == MSG_BYE)
 		hear_bye(c, msg);
-	if (c->told) {
-		engine_message(d->engine, c->id, msg, loop_now());
+	if (!c->told)
+		return true;
+	engine_message(d->engine, c->id, msg, loop_now());
+	if (type != MSG_PACKET || ++d->relay_held == RELAY_ROW)
 		daemon_drain(d);
-	}
 	return true;
 }
 
@@ -525,7 +566,7 @@ static void open_tun(struct daemon *d, struct tun_dev *t, const char *pattern)
 		die(EX_OSERR, "cannot make a TUN device: %s", strerror(-fd));
 	t->watch.fd = fd;
 	t->d = d;
-	t->buf = pages((size_t)TUN_READS * TUN_BUF);
+	t->buf = pages((size_t)TUN_BUFS * TUN_BUF);
 	if (rtnl_link_get(t->name, 0, &link))
 		die(EX_OSERR, "cannot find the TUN device %s", t->name);
 	t->index = link.index;
@@ -680,6 +721,7 @@ static void turn(struct daemon *d)
 	d->ops->tick(d, now);
 	daemon_drain(d);
 	pump_dirty(d);
+	daemon_drain(d); /* what a relay held back */
 	check_shakes(d, now);
 	local_tick(&d->local, now);
 	benchd_tick(d, now);

@@ -115,6 +115,7 @@ struct daemon {
 	struct capture_key latch[DAEMON_LATCH];
 	bool latch_add;
 	size_t latch_count;
+	unsigned relay_held;	/* packets of relays since the last drain */
 	uint64_t tun_lost, socket_lost;
 	void *own;			/* struct edge or struct hub */
 };

@@ -23,10 +23,9 @@ enum { JOIN_ROOM = FRAME_HEADROOM + JOIN_BYTES };
 void arrive_end(struct engine *e)
 {
 	struct train *t = &e->train;
-	struct frame f = join_frame(&t->join);
+	struct frame f = join_end(&t->join);
 
-	out_shrink(e, f.at - FRAME_HEADROOM, JOIN_ROOM,
-		   FRAME_HEADROOM + f.len);
+	out_shrink(e, f.at - FRAME_HEADROOM, JOIN_ROOM, FRAME_HEADROOM + f.len);
 	t->open = false;
 	deliver(e, &e->link[t->link], &f, t->via, e->now);
 }
@@ -39,55 +38,62 @@ static void take_ecn(struct frame *f, uint8_t tos)
 		f->at[1] |= ECN_CE << 4;
 }
 
-/* Copy an inner packet where it has headroom, and hand it inside. */
-static void alone(struct engine *e, struct link *l, enum via via,
-		  struct span head, struct span rest)
+/* Copy the packet where it has headroom, and as much as a train may need if
+ * there is that much.
+ */
+static bool copy(struct engine *e, struct frame *f, struct span head,
+		 struct span rest, size_t *room)
 {
-	uint8_t *at = out_room(e, FRAME_HEADROOM + head.len + rest.len);
-	struct frame f = { .len = head.len + rest.len };
+	uint8_t *at;
 
-	if (!at) {
-		end_packet(e, l, DROP_FULL_OUT);
-		return;
-	}
-	f.at = at + FRAME_HEADROOM;
-	memcpy(f.at, head.at, head.len);
-	memcpy(f.at + head.len, rest.at, rest.len);
-	if (via == VIA_EXPLICIT)
-		take_ecn(&f, e->tos);
-	deliver(e, l, &f, via, e->now);
+	f->len = head.len + rest.len;
+	*room = FRAME_HEADROOM + f->len;
+	if (head.len == IP6_HDR && out_fits(e, JOIN_ROOM) && *room < JOIN_ROOM)
+		*room = JOIN_ROOM;
+	at = out_room(e, *room);
+	if (!at)
+		return false;
+	f->at = at + FRAME_HEADROOM;
+	memcpy(f->at, head.at, head.len);
+	memcpy(f->at + head.len, rest.at, rest.len);
+	return true;
 }
 
-/* Begin a train, if more may follow. */
-static bool begin(struct engine *e, struct link *l, enum via via,
+/* A packet that fits no open train: it begins one, or goes alone. */
+static void begin(struct engine *e, struct link *l, enum via via,
 		  struct span head, struct span rest)
 {
 	struct train *t = &e->train;
-	uint8_t *at;
+	struct frame f = { 0 };
+	size_t room;
 
-	if (head.len != IP6_HDR || !out_fits(e, JOIN_ROOM) ||
-	    (head.at[6] == PROTO_UDP && !e->conf.joins_udp))
-		return false;
-	at = out_room(e, JOIN_ROOM);
-	t->open = join_start(&t->join, at + FRAME_HEADROOM, head.at, rest);
-	if (!t->open)
-		out_shrink(e, at, JOIN_ROOM, 0);
+	if (!copy(e, &f, head, rest, &room)) {
+		end_packet(e, l, DROP_FULL_OUT);
+		return;
+	}
+	if (via == VIA_EXPLICIT)
+		take_ecn(&f, e->tos);
 	t->link = link_index(e, l);
 	t->via = via;
-	return t->open;
+	t->open = room == JOIN_ROOM &&
+		  join_start(&t->join, &f, e->conf.joins_udp);
+	if (t->open)
+		return;
+	out_shrink(e, f.at - FRAME_HEADROOM, room, FRAME_HEADROOM + f.len);
+	deliver(e, l, &f, via, e->now);
 }
 
 void arrive(struct engine *e, struct link *l, enum via via, struct span head,
 	    struct span rest)
 {
+	static const struct offload none;
 	struct train *t = &e->train;
 
 	if (t->open) {
 		if (head.len == IP6_HDR && t->link == link_index(e, l) &&
-		    t->via == via && join_add(&t->join, head.at, rest))
+		    t->via == via && join_add(&t->join, head.at, rest, &none))
 			return;
 		arrive_end(e);
 	}
-	if (!begin(e, l, via, head, rest))
-		alone(e, l, via, head, rest);
+	begin(e, l, via, head, rest);
 }

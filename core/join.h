@@ -20,34 +20,39 @@ enum {
 };
 
 /** struct join - a super-packet in the making
- * @at: its IPv6 header, in the caller's room
- * @len, @hdr: bytes so far; bytes of all headers
+ * @f: the first packet's frame, longer with each one
+ * @ip, @hdr: bytes of the IP header; of all headers
  * @step: payload bytes per packet
  * @count: packets so far
  * @closed: the last one was its end
  */
 struct join {
-	uint8_t *at;
-	size_t len, hdr, step;
+	struct frame f;
+	size_t ip, hdr, step;
 	uint32_t count;
 	uint8_t proto;
 	bool closed;
 };
 
-/** join_start() - Begin with this packet, copied to @room
- * @room: JOIN_BYTES, for the joined packet's IPv6 header and all behind it
- * @head: IPv6 header. @rest: all that follows it
+/** join_start() - Begin with this packet, where it is
+ * @f: JOIN_BYTES must fit at f->at
+ * @udp: datagrams of IPv6 too, not only TCP
  *
  * Return: false if nothing may follow this packet, or its checksum is wrong:
- * then it is not looked at further, and @room is as it was
+ * then it is not looked at further
  */
-bool join_start(struct join *j, uint8_t *room, const uint8_t *head,
-		struct span rest);
-/** join_add() - Append the next packet. False: it does not fit; @j is as it
- * was
+bool join_start(struct join *j, const struct frame *f, bool udp);
+/** join_add() - Append the next packet
+ * @head: its IP header, without options. @rest: all that follows it
+ * @off: what the kernel left to do on it
+ *
+ * Return: false if it does not fit; @j is as it was
  */
-bool join_add(struct join *j, const uint8_t *head, struct span rest);
-/** join_frame() - The end: the frame in @room, ready for the inner TUN */
-struct frame join_frame(struct join *j);
+bool join_add(struct join *j, const uint8_t *head, struct span rest,
+	      const struct offload *off);
+/** join_add_frame() - The same for a packet in one piece */
+bool join_add_frame(struct join *j, const struct frame *f);
+/** join_end() - The frame, complete, for a TUN or the engine */
+struct frame join_end(struct join *j);
 
 #endif
