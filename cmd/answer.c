@@ -46,11 +46,25 @@ struct taddr4 answer_hub(const struct daemon *d)
 	return (struct taddr4){ 0, 0 };
 }
 
+/* The first open socket speaks for all. */
+static unsigned udp_features(const struct daemon *d)
+{
+	unsigned n = 0;
+
+	while (n < d->udp_count && !d->udp[n].open)
+		n++;
+	if (n == d->udp_count)
+		return 0;
+	return (d->udp[n].udp.gso ? REPORT_SEGMENT : 0) |
+	       (d->udp[n].udp.gro ? REPORT_GRO : 0);
+}
+
 static struct report_io io_of(const struct daemon *d)
 {
 	const struct uplink *u = &d->uplink;
 	struct report_io io = { .inner = d->inner.name,
-		.outer = d->outer.name, .features = d->inner.features,
+		.outer = d->outer.name,
+		.features = d->inner.features | udp_features(d),
 		.fast = d->fast.mode, .fast_why = d->fast.why,
 		.fast_sessions = engine_fast(d->engine) };
 

@@ -12,6 +12,8 @@
  * The outbox is drained before a buffer that its entries point into is used
  * again: after each super-packet, after a row of small packets, after each
  * message. Its datagrams are collected in send[]: neighbours leave as one train.
+ * A relay's packets the engine copies: they are drained in rows of RELAY_ROW,
+ * so that it can join them (core/arrive.c).
  *
  * Nothing is allocated after daemon_init(); a connection's memory is a place
  * in an array that the kernel backs with pages when it is touched.

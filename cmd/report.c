@@ -128,7 +128,8 @@ const char *report_feature(const struct report *r, unsigned n)
 	} all[] = {
 		{ TUN_CSUM, "checksum" }, { TUN_TSO4, "tso4" },
 		{ TUN_TSO6, "tso6" }, { TUN_USO4, "uso4" },
-		{ TUN_USO6, "uso6" },
+		{ TUN_USO6, "uso6" }, { REPORT_SEGMENT, "udp-segment" },
+		{ REPORT_GRO, "udp-gro" },
 	};
 
 	if (n >= sizeof(all) / sizeof(*all))

@@ -13,6 +13,9 @@
 
 enum { REPORT_NOTES = 4, REPORT_NOTE = 160, REPORT_WARN_DAYS = 60 };
 
+/* beside TUN_*: the socket of the shared carrier sends, gets trains */
+enum { REPORT_SEGMENT = 1 << 16, REPORT_GRO = 1 << 17 };
+
 /** struct report_io - how packets come and go
  * @capture, @output, @fast: mode, NULL: none; @capture_why, @output_why,
  *	@fast_why: why not a better one, "" if it is the best
@@ -24,7 +27,7 @@ struct report_io {
 	const char *fast, *fast_why;
 	uint32_t fast_sessions;
 	const char *inner, *outer;
-	unsigned features;		/* TUN_* */
+	unsigned features;		/* TUN_*, REPORT_* */
 	uint32_t uplink, uplink_mtu;
 };
 
@@ -72,7 +75,7 @@ unsigned report_notes(const struct report *r, const struct link_status *s,
 		      char to[REPORT_NOTES][REPORT_NOTE]);
 /** report_days() - Until the certificate ends; negative: since it has */
 int64_t report_days(const struct report *r);
-/** report_feature() - Name of the @n-th of the TUN's features, NULL if it has
+/** report_feature() - Name of the @n-th of the features, NULL if there are
  * fewer; "" if the kernel does not have it
  */
 const char *report_feature(const struct report *r, unsigned n);

@@ -62,7 +62,7 @@ static void made_up(void)
 		.now = 7210000, .started = 10000, .conf = &conf,
 		.io = { .capture = "tcx", .capture_why = "", .output = "tcx",
 			.output_why = "", .inner = "unmap0", .outer = "unmapx0",
-			.features = TUN_CSUM | TUN_TSO6,
+			.features = TUN_CSUM | TUN_TSO6 | REPORT_GRO,
 			.uplink = 0x64400102, .uplink_mtu = 1500 },
 		.hub = { 0xcb00710a, 6464 }, .now_s = 1795478400,
 		.expires = 1795478400 + 100 * 86400, .link = link_of,
@@ -131,7 +131,7 @@ START_TEST(edge_text)
 	holds(s, "up to 1520 own, 1508 shared");
 	holds(s, "3 in use, budget 512");
 	holds(s, "19.5 kB against native IPv6 (1.2 %)");
-	holds(s, "offloads checksum tso6\n");
+	holds(s, "offloads checksum tso6 udp-gro\n");
 	holds(s, "12  source outside the edge's prefix");
 	lacks(s, "77");
 	lacks(s, "renew");
