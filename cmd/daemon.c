@@ -251,7 +251,7 @@ static void end_train(struct row *r, unsigned keep)
  * before is joined to it there, so the engine and the other TUN see trains even
  * where no device makes any.
  */
-static void take_frames(struct tun_dev *t, bool udp,
+static void take_frames(struct tun_dev *t,
 			void (*take)(struct engine *, struct frame *, msec))
 {
 	struct row r = { .t = t, .take = take, .now = loop_now() };
@@ -265,7 +265,7 @@ static void take_frames(struct tun_dev *t, bool udp,
 			continue;
 		end_train(&r, 1);
 		r.held++;
-		r.open = join_start(&r.join, &f, udp);
+		r.open = join_start(&r.join, &f, t->d->conf.joins_udp);
 		if (!r.open)
 			give(&r, f, 0);
 	}
@@ -275,17 +275,14 @@ static void take_frames(struct tun_dev *t, bool udp,
 
 static void inner_ready(struct watch *w, uint32_t events)
 {
-	struct tun_dev *t = container_of_watch(w, struct tun_dev, watch);
-
 	(void)events;
-	take_frames(t, t->d->conf.joins_udp, engine_inner);
+	take_frames(container_of_watch(w, struct tun_dev, watch), engine_inner);
 }
 
 static void outer_ready(struct watch *w, uint32_t events)
 {
 	(void)events;
-	take_frames(container_of_watch(w, struct tun_dev, watch), false,
-		    engine_outer);
+	take_frames(container_of_watch(w, struct tun_dev, watch), engine_outer);
 }
 
 static void udp_ready(struct watch *w, uint32_t events)

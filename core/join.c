@@ -21,8 +21,7 @@
  * sums up but comes out as 0.
  *
  * IPv4 is what own carriers bring: its header is taken off, so identification
- * is not looked at, and only TCP is joined, since on own UDP every datagram
- * might be a punch.
+ * is not looked at. What looks like a punch there stays alone, to be found.
  *
  * The payload is copied, once, behind the one before. A sum over bytes that are
  * about to be copied costs less than the copy.
@@ -31,6 +30,7 @@
 
 #include "core/csum.h"
 #include "core/join.h"
+#include "core/wire.h"
 
 enum { SEQ_AT = 4, ACK_AT = 8, DOFF_AT = 12, FLAGS_AT = 13, WIN_AT = 14,
 	TCP_CSUM_AT = 16, URG_AT = 18, UDP_LEN_AT = 4, UDP_CSUM_AT = 6 };
@@ -129,10 +129,13 @@ static size_t plain_tcp(struct span s, bool partial)
 }
 
 /* The same for a datagram; one shorter than its packet stays alone. */
-static size_t plain_udp(struct span s)
+static size_t plain_udp(struct span s, bool may_punch)
 {
-	return s.len > UDP_HDR && get16(s.at + UDP_LEN_AT) == s.len &&
-	       get16(s.at + UDP_CSUM_AT) ? UDP_HDR : 0;
+	if (s.len <= UDP_HDR || get16(s.at + UDP_LEN_AT) != s.len ||
+	    !get16(s.at + UDP_CSUM_AT) ||
+	    (may_punch && s.at[UDP_HDR] >> 6 == TAG_PUNCH))
+		return 0;
+	return UDP_HDR;
 }
 
 static size_t plain(const uint8_t *head, size_t ip, struct span s,
@@ -147,7 +150,7 @@ static size_t plain(const uint8_t *head, size_t ip, struct span s,
 		return 0;
 	if (proto == PROTO_TCP)
 		return plain_tcp(s, partial);
-	return proto == PROTO_UDP && ip == IP6_HDR ? plain_udp(s) : 0;
+	return proto == PROTO_UDP ? plain_udp(s, ip == IP4_HDR) : 0;
 }
 
 static bool is_end(uint8_t proto, const uint8_t *l4)

@@ -36,7 +36,7 @@ struct join {
 
 /** join_start() - Begin with this packet, where it is
  * @f: JOIN_BYTES must fit at f->at
- * @udp: datagrams of IPv6 too, not only TCP
+ * @udp: datagrams too, not only TCP
  *
  * Return: false if nothing may follow this packet, or its checksum is wrong:
  * then it is not looked at further

@@ -7,6 +7,7 @@
 
 #include "core/cut.h"
 #include "core/join.h"
+#include "core/wire.h"
 #include "tests/unit/packets.h"
 
 enum { ROW = 80 };
@@ -247,7 +248,7 @@ static void make_v4(struct test_frame *t)
 	uint8_t *ip = t->f.at += IP6_HDR - IP4_HDR;
 
 	t->f.len -= IP6_HDR - IP4_HDR;
-	ip[9] = PROTO_TCP;
+	ip[9] = ip[6 - (IP6_HDR - IP4_HDR)];
 	ip[0] = 0x45;
 	ip[1] = 2;
 	put32(ip + 4, 0x4000);	/* DF */
@@ -299,7 +300,7 @@ static void shorten(struct row *r, size_t i, size_t by)
 	r->len[i] -= by;
 	set_len(ip, r->len[i]);
 	if (proto_of(ip) == PROTO_UDP)
-		put16(l4_of(ip) + 4, (uint16_t)(r->len[i] - IP6_HDR));
+		put16(l4_of(ip) + 4, (uint16_t)(r->len[i] - ip_of(ip)));
 	complete(ip, r->len[i]);
 }
 
@@ -365,11 +366,11 @@ START_TEST(any_row)
 	struct feed d;
 
 	for (int round = 0; round < 400; round++) {
-		struct like l = { .proto = _i ? PROTO_TCP : PROTO_UDP,
+		struct like l = { .proto = _i & 1 ? PROTO_TCP : PROTO_UDP,
 			.opts = 4 * (test_rand(&seed) % 11),
 			.step = 1 + test_rand(&seed) % (round % 3 ? 200 : 1440),
 			.n = 2 + test_rand(&seed) % 60,
-			.v4 = _i == 2, .partial = round & 1 };
+			.v4 = _i & 2, .partial = round & 1 };
 
 		plain_row(&r, &l, &seed);
 		for (size_t i = test_rand(&seed) % 8; i; i--)
@@ -548,12 +549,14 @@ START_TEST(never)
 	t.f.off.csum_start = IP6_HDR;
 	t.f.off.csum_offset = 6;
 	ck_assert(!join_start(&j, &t.f, true));
-	make_v4(&t);		/* TCP by its header, but for this: */
-	t.f.at[9] = PROTO_UDP;
-	set_len(t.f.at, t.f.len);
+	make_v4(&t);
 	t.f.off.flags = 0;
-	complete(t.f.at, t.f.len);
-	ck_assert(!join_start(&j, &t.f, true));
+	for (int kind = 0; kind < 4; kind++) { /* own UDP: is it a punch? */
+		t.f.at[IP4_HDR + UDP_HDR] = (uint8_t)(kind << 6 | 0x2a);
+		complete(t.f.at, t.f.len);
+		ck_assert_int_eq(join_start(&j, &t.f, true),
+				 kind != TAG_PUNCH);
+	}
 	test_frame_free(&t);
 }
 END_TEST
@@ -620,7 +623,7 @@ int main(void)
 	int failed;
 
 	tcase_set_timeout(t, 60);
-	tcase_add_loop_test(t, any_row, 0, 3);
+	tcase_add_loop_test(t, any_row, 0, 4);
 	tcase_add_loop_test(t, rule, 0, sizeof(rules) / sizeof(rules[0]));
 	tcase_add_loop_test(t, rule4, 0, sizeof(rules4) / sizeof(rules4[0]));
 	tcase_add_test(t, never);
