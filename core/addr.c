@@ -315,11 +315,18 @@ const char *prefix6_format(const struct prefix6 *p, char *to)
 	return to;
 }
 
+/* Are the first @bits (0 to 64) of 8 bytes the same? */
+static bool same_bits(const uint8_t *a, const uint8_t *b, unsigned int bits)
+{
+	return !bits || !((get64(a) ^ get64(b)) >> (64 - bits));
+}
+
 bool prefix6_contains(const struct prefix6 *p, const struct addr6 *a)
 {
-	struct addr6 masked = prefix6_mask(a, p->len);
+	unsigned int high = p->len < 64 ? p->len : 64;
 
-	return addr6_eq(&masked, &p->addr);
+	return same_bits(a->b, p->addr.b, high) &&
+	       same_bits(a->b + 8, p->addr.b + 8, p->len - high);
 }
 
 bool prefix6_covers(const struct prefix6 *big, const struct prefix6 *small)
