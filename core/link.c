@@ -168,6 +168,8 @@ static void link_remove(struct engine *e, struct link *l, msec now)
 {
 	uint32_t n = link_index(e, l);
 
+	if (e->train.open)
+		arrive_end(e); /* it may be of this link */
 	out_note(e, l, NOTE_LINK_GONE);
 	tell_route(e, l, false);
 	session_remove_all(e, n);

@@ -419,6 +419,29 @@ START_TEST(trains)
 }
 END_TEST
 
+/* The link ends between a train's last packet and the outbox. */
+START_TEST(train_outlives_link)
+{
+	struct sim *s = up(1500, false, CARRIERS_SHARED);
+	uint64_t seed = 16;
+	struct test_frame one = train_of(1, &seed), t = train_of(TRAIN, &seed);
+
+	sim_run(s, 10 * 1000);
+	s->hub.e->conf.joins_udp = true;
+	s->hook = datagrams_lost;
+	engine_inner(s->edge[0].e, &one.f, s->now);
+	sim_run(s, 1000);
+	carry(s, &t, SIZE_MAX);
+	engine_revoke(s->hub.e, sim_link(&s->hub)->name, s->now);
+	expect(s, &t, 0, TRAIN);
+	ck_assert_ptr_null(next_inner(s));
+	ck_assert_uint_eq(engine_sessions(s->hub.e), 0);
+	test_frame_free(&t);
+	test_frame_free(&one);
+	sim_end(s);
+}
+END_TEST
+
 /* -- which carrier ------------------------------------------------------------------ */
 
 START_TEST(udp_blocked)
@@ -912,6 +935,7 @@ int main(void)
 	tcase_add_test(tc, forged_too_big);
 	tcase_add_test(tc, icmp4_altered);
 	tcase_add_test(tc, trains);
+	tcase_add_test(tc, train_outlives_link);
 	tcase_add_loop_test(tc, udp_blocked, 0, 2);
 	tcase_add_loop_test(tc, udp_blocked_later, 0, 2);
 	tcase_add_loop_test(tc, carriers_forced, 0, 3);
