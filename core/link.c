@@ -528,7 +528,7 @@ static void relay_message(struct engine *e, struct link *l, uint32_t conn,
 {
 	struct span head = m->u.packet.packet, rest = head;
 
-	e->conn[conn].heard = now;
+	e->conn[conn].heard = e->now;
 	if (m->type == MSG_PING)
 		pong(e, conn, m->u.ping.stamp);
 	if (m->type == MSG_PING || m->type == MSG_PONG || m->type == MSG_BYE ||
