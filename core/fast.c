@@ -185,8 +185,8 @@ static bool tcp_caught_up(const struct engine *e, const struct carrier *c,
 	uint32_t first_theirs = is_edge(e) ? c->t : c->s;
 
 	if (!(mine->known & theirs->known & KNOWN_ACK) || s->reset ||
-	    c->advance_due || tcp_both_fin(s))
-		return false;
+	    c->advance_due || (mine->known & theirs->known & KNOWN_FIN))
+		return false;	/* the engine wants to see the last ACK */
 	if (theirs->end != c->mark || seq_after(mine->ack, c->mark))
 		return false;
 	return (c->past[dir_received(e)] ||
@@ -335,25 +335,6 @@ static void switch_on(struct engine *e, struct carrier *c, bool on)
 	store32(&f->on, e->fast_use);
 }
 
-void fast_settle(struct engine *e, uint32_t n)
-{
-	struct carrier *c = &e->own[n];
-	bool on = fits(e, c);
-
-	if (c->slot || (on && take_place(e, n)))
-		switch_on(e, c, on);
-}
-
-void fast_elsewhere(struct engine *e, uint32_t n)
-{
-	struct carrier *c = &e->own[n];
-
-	if (c->state != CARRIER_UP)
-		return;
-	c->elsewhere_at = e->now;
-	fast_settle(e, n);
-}
-
 void fast_drop(struct engine *e, uint32_t n)
 {
 	struct carrier *c = &e->own[n];
@@ -368,6 +349,27 @@ void fast_drop(struct engine *e, uint32_t n)
 	e->fast_free = c->slot;
 	e->fast_active--;
 	c->slot = 0;
+}
+
+void fast_settle(struct engine *e, uint32_t n)
+{
+	struct carrier *c = &e->own[n];
+	bool on = fits(e, c);
+
+	if (c->slot && e->session[c->session].state == SESSION_CLOSING)
+		fast_drop(e, n); /* others need the place */
+	else if (c->slot || (on && take_place(e, n)))
+		switch_on(e, c, on);
+}
+
+void fast_elsewhere(struct engine *e, uint32_t n)
+{
+	struct carrier *c = &e->own[n];
+
+	if (c->state != CARRIER_UP)
+		return;
+	c->elsewhere_at = e->now;
+	fast_settle(e, n);
 }
 
 void fast_settle_all(struct engine *e)

@@ -23,7 +23,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 JOBS=${JOBS:-2}
 ROWS_QUICK='nat preserving random pool block twice udp30 noudp only443 loss
 	mtu1480 mtu1400 mtu1400swallow masquerade listener policy two_edges
-	undone killed order carriers nobpf drops refused'
+	undone killed order carriers fast nofast nofast_random nofast_loss
+	nobpf nobpf_random nobpf_block drops refused'
 ROWS_ALL="$ROWS_QUICK loose delay20 reorder mixed matrix_own matrix_shared
 	matrix_relay matrix_nobpf long_idle many"
 ROWS_NATIVE='nat native'

@@ -390,8 +390,50 @@ row_carriers() {
 	done
 }
 
-row_nobpf() {
-	HUB_OPTS=--no-bpf up preserving --no-bpf && basic && full
+# The other ways of packets: user space alone, and without BPF.
+mode_row() { HUB_OPTS=$2 up "$1" "$2" && basic && full; }
+
+row_nobpf() { mode_row preserving --no-bpf; }
+row_nobpf_random() { mode_row random --no-bpf; }
+row_nobpf_block() { mode_row block --no-bpf; }
+row_nofast() {
+	mode_row preserving --no-fast || return
+	t no_fast_path eval '[ "$(fast_sessions hub hub)" = None ]'
+}
+row_nofast_random() { mode_row random --no-fast; }
+row_nofast_loss() { mode_row loss --no-fast; }
+
+# The kernel translates a transfer while it runs, at both ends, until it ends.
+row_fast() {
+	up preserving || return
+	bg lan slow curl -sS -o /dev/null --limit-rate 1m "$(url "$SRV6" 4m)"
+	t edge until_ok 3 eval '[ "$(fast_sessions edge alice)" = 1 ]'
+	t hub until_ok 3 eval '[ "$(fast_sessions hub hub)" = 1 ]'
+	t whole wait "${PID[slow]}"
+	t counted counted_all 4194304
+	t edge_over until_ok 3 eval '[ "$(fast_sessions edge alice)" = 0 ]'
+	t hub_over until_ok 3 eval '[ "$(fast_sessions hub hub)" = 0 ]'
+	basic
+}
+
+# fast_sessions NODE NAME: how many, None if the fast path is off
+fast_sessions() {
+	ns "$1" "$UNMAP" status "$LAB-$2" --json | "$PYTHON" -c '
+import json, sys
+io = json.load(sys.stdin)["io"]
+print(io["fast_sessions"] if io["fast"] else None)'
+}
+
+# Bytes that the kernel carried are in the counters of both ends.
+counted_all() {
+	ns hub "$UNMAP" status "$LAB-hub" --json | "$PYTHON" -c '
+import json, sys
+own = json.load(sys.stdin)["edges"][0]["traffic"]["own"]
+assert own["sent"]["native_bytes"] > int(sys.argv[1]), own' "$1" &&
+	ns edge "$UNMAP" status "$LAB-alice" --json | "$PYTHON" -c '
+import json, sys
+own = json.load(sys.stdin)["link"]["traffic"]["own"]
+assert own["received"]["native_bytes"] > int(sys.argv[1]), own' "$1"
 }
 
 # Every handshake survives the loss of each of its packets, once.
