@@ -30,7 +30,7 @@
  *
  * What own TCP and own UDP do differently is in tcpopen.c, owntcp.c, ownudp.c.
  */
-#include "core/state.h"
+#include "core/own.h"
 
 enum { BUCKET_MS = CLOSED_COUNT_MS / (RECENT_BUCKETS - 1),
 	BUDGET_STEP_MS = 1000, ALIVE_MS = 2000, EVICTED_MS = 3000,

@@ -17,7 +17,7 @@
 #include "core/engine.h"
 
 #include "core/icmp6.h"
-#include "core/state.h"
+#include "core/own.h"
 
 /* -- memory ----------------------------------------------------------------- */
 

@@ -27,7 +27,7 @@
  * compare unequal and go up.
  */
 #include "core/csum.h"
-#include "core/state.h"
+#include "core/own.h"
 
 enum { FAST_AFTER = 16, ELSEWHERE_MS = 1000, NS_PER_MS = 1000000 };
 

@@ -28,7 +28,7 @@
  */
 #include "core/cut.h"
 #include "core/icmp6.h"
-#include "core/state.h"
+#include "core/own.h"
 
 enum { OWN_GAIN = IP6_HDR - IP4_HDR, SHARED_GAIN = 8 };
 

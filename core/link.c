@@ -29,7 +29,7 @@
  *
  * One wheel timer per link stands for the earliest of due[].
  */
-#include "core/state.h"
+#include "core/own.h"
 
 enum {
 	PING_MS = 5000, DEAD_MS = 3 * PING_MS,

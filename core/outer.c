@@ -12,7 +12,7 @@
  * needed before the carrier is left. Nothing of them goes inside.
  */
 #include "core/csum.h"
-#include "core/state.h"
+#include "core/own.h"
 
 enum { ICMP4_UNREACH = 3, ICMP4_FRAG_NEEDED = 4 };
 

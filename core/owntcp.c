@@ -15,7 +15,7 @@
  * carrier is dead. A real one goes explicit, with a copy here that the other
  * end swallows, so that the NAT frees the mapping.
  */
-#include "core/state.h"
+#include "core/own.h"
 
 enum { QUIET_RTX = 2, ADVANCE_LEAST_MS = 20 };
 

@@ -17,7 +17,7 @@
  * only receives punches after a third of it (answer_silence()). If that did not
  * come either, the carrier is quiet: a trouble, and the edge re-homes at once.
  */
-#include "core/state.h"
+#include "core/own.h"
 
 enum { STEP_MS = 250, TRIES = 5, ANSWER_MS = 1000, ICMP_MOST = 2,
 	FAST_LOOKS = 6 };

@@ -21,7 +21,7 @@
  * then fits no OPEN): silent. Either way own TCP stays off and is tried again
  * after a while that doubles up to an hour, and when the path changes.
  */
-#include "core/state.h"
+#include "core/own.h"
 
 enum { PROBE_JUMP = 100000, PROBE_BYTE = 0x55, PROBE_TRIES = 3,
 	STEP_MS = 1000, FORGET_MS = 100, AGAIN_MS = 10 * 1000, AGAIN_MOST_MS = 3600 * 1000 };

@@ -18,7 +18,7 @@
  * then the carrier is down and the relay is wanted. One ASK per KEEP_MS of
  * silence keeps the mapping.
  */
-#include "core/state.h"
+#include "core/own.h"
 
 enum {
 	KEEP_MS = SHARED_KEEP_MS,	/* below the shortest time-out seen, 15 s */

@@ -17,7 +17,7 @@
  * resync after its own start; later its policy decides: a hub's word for a
  * session is not trusted.
  */
-#include "core/state.h"
+#include "core/own.h"
 
 /* What was sent before the other end was heard last may be lost: SLACK is more
  * than the silence that ends a connection.

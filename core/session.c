@@ -23,7 +23,7 @@
  * nothing by itself, since a session in CLOSING that speaks is LIVE again.
  */
 #include "core/icmp6.h"
-#include "core/state.h"
+#include "core/own.h"
 
 enum { MINUTE = 60 * 1000, LINGER_MS = 10 * 1000 };
 /* A link may use half of all sessions of a hub. */

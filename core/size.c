@@ -17,7 +17,7 @@
  * (confirm_timer()); then all is measured anew, and meanwhile nothing large goes
  * whole.
  */
-#include "core/state.h"
+#include "core/own.h"
 
 enum { SIZE_ROUND_MS = 400, SIZE_AGAIN_MS = 10 * 60 * 1000 };
 enum { CONFIRM_MS = 10 * 1000, CONFIRM_ROUND_MS = 200, CONFIRM_TRIES = 3,

@@ -36,7 +36,7 @@
  * repeats a handshake is still answered (tcpopen_again()).
  */
 #include "core/cut.h"
-#include "core/state.h"
+#include "core/own.h"
 
 enum { SYN_STEP_MS = 1000, MID_TRIES = 3, FIRST_TRIES = 8, ELSEWHERE_TRIES = 2,
 	COPY_MAX = 200 };

@@ -43,6 +43,26 @@ static UNUSED struct sim *sim_up(const struct sim_conf *c)
 	return s;
 }
 
+static UNUSED struct sim *sim_sized(uint16_t mtu, bool black_hole,
+				    enum carriers carriers)
+{
+	struct sim_conf c = { .seed = 11, .nat.strict = true, .mtu = mtu,
+		.black_hole = black_hole, .carriers = carriers,
+		.inbound = "all" };
+
+	return sim_up(&c);
+}
+
+/* One ping of this inner size. Return: the answer came. */
+static UNUSED bool sim_pinged(struct sim *s, enum dir d, size_t inner)
+{
+	uint64_t before = s->ping_got[!d];
+
+	ping_send(s, 0, d, inner - IP6_HDR - 8);
+	sim_run(s, 300);
+	return s->ping_got[!d] > before;
+}
+
 static UNUSED void sim_hook(struct sim *s, struct nth *n)
 {
 	s->hook = nth_hook;

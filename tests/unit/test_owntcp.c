@@ -2,6 +2,7 @@
  *
  * test_owntcp.c - own TCP carriers through a NAT that follows TCP (design 3.4)
  */
+#include "core/own.h"
 #include "tests/sim/check.h"
 
 static const struct sim_conf strict = { .seed = 7, .nat.strict = true };

@@ -2,6 +2,7 @@
  *
  * test_ownudp.c - own UDP carriers (design 3.3)
  */
+#include "core/own.h"
 #include "tests/sim/check.h"
 
 enum { DATAGRAM = 1200, BULK = 64 * 1024 / DATAGRAM + 10 };

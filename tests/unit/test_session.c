@@ -2,6 +2,7 @@
  *
  * test_session.c - opened, aged, closed; hop limits; full tables; budget
  */
+#include "core/own.h"
 #include "tests/sim/check.h"
 
 static const struct sim_conf all = { .seed = 41, .nat.strict = true,
