@@ -7,6 +7,7 @@
 #   make demo         a CGNAT in namespaces and unmap through it (KEEP=1: stay)
 #   make bench        beside plain forwarding and other programs, 20 minutes;
 #                     bench-short: 2 minutes. ARGS: see tests/bench/bench.sh
+#   make bench-core   what the engine costs with a million sessions
 #
 # All products go to $(B); another B keeps the tree untouched, ./unmap included.
 
@@ -68,7 +69,7 @@ PKG_TEST  := check pkg-config clang cppcheck shellcheck file zsh fish \
 Q := $(if $(V),,@)
 
 .PHONY: all deps deps-build deps-bench check check-all lint gates unit demo \
-	bench bench-short completions fast-prog install clean FORCE
+	bench bench-short bench-core completions fast-prog install clean FORCE
 .DELETE_ON_ERROR:
 
 all: $(BIN)
@@ -176,6 +177,20 @@ check: deps
 check-all: deps
 	@B=$(B) UNMAP=$(abspath $(BIN)) tests/check.sh all
 
+# In-process benchmark of core: as the binary is compiled, without sanitizers.
+BENCH_OBJS := $(patsubst %.c,$(B)/bench/%.o,$(wildcard core/*.c) \
+	tests/bench/core.c tests/bench/pair.c)
+
+$(B)/bench/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(Q)$(HOST_CC) -I. -D_GNU_SOURCE $(WARN) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/bench/bench-core: $(BENCH_OBJS)
+	$(Q)$(HOST_CC) $(CFLAGS) -o $@ $(BENCH_OBJS)
+
+bench-core: $(B)/bench/bench-core
+	@$< $(SESSIONS)
+
 demo: deps
 	@$(MAKE) --no-print-directory all
 	@UNMAP=$(abspath $(BIN)) KEEP=$(KEEP) tests/lab/demo.sh
@@ -209,4 +224,5 @@ install: $(BIN)
 clean:
 	rm -rf $(B) unmap
 
--include $(OBJS:.o=.d) $(UNIT_OBJS:.o=.d) $(UNIT_BINS:=.d)
+-include $(OBJS:.o=.d) $(UNIT_OBJS:.o=.d) $(UNIT_BINS:=.d) \
+	$(BENCH_OBJS:.o=.d)
