@@ -13,6 +13,10 @@
  * taken the last entry, so a batch of calls may be drained at once. If either
  * is full, what does not fit is dropped and counted: packets may be lost.
  * Messages may not; the last eighth of both is kept for them.
+ *
+ * No call takes long, however many sessions there are: engine_tick() does
+ * TICK_WORK timers and leaves the rest to the next turn (the deadline is then
+ * past), and what concerns all sessions of a link goes in pieces, by its timers.
  */
 #include "core/engine.h"
 
@@ -282,12 +286,14 @@ void answer_icmp6(struct engine *e, const struct pkt *p, uint8_t type,
 
 /* -- clockwork --------------------------------------------------------------- */
 
+enum { TICK_WORK = 1024 };	/* below a millisecond, if all of them close */
+
 void engine_tick(struct engine *e, msec now)
 {
-	uint32_t n;
+	uint32_t n, work = TICK_WORK;
 
 	e->now = now;
-	while ((n = wheel_expire(&e->wheel, now)) != NONE) {
+	while ((n = wheel_expire(&e->wheel, now, &work)) != NONE) {
 		if (n < e->conf.sessions)
 			session_timer(e, n, now);
 		else if (n < timer_of_link(e, 0))

@@ -14,17 +14,23 @@
 
 #define NONE UINT32_MAX		/* no object */
 
+/** struct table_entry - of an object; @next: number + 1, 0 at the end */
+struct table_entry {
+	uint32_t next, hash;
+};
+
 struct table {
-	uint32_t *head;		/* first object per bucket */
-	uint32_t *next;		/* per object */
-	uint32_t *hash;		/* per object */
+	uint32_t *head;		/* first object per bucket, + 1; 0: empty */
+	struct table_entry *entry;	/* per object */
 	uint32_t mask;
 	uint32_t count;
 };
 
 /** table_bytes() - Memory that a table for objects 0 .. @cap-1 needs */
 size_t table_bytes(uint32_t cap);
-/** table_init() - @memory: table_bytes(@cap) bytes, aligned for uint32_t */
+/** table_init() - @memory: table_bytes(@cap) bytes, aligned for uint32_t and
+ * zeroed; none of it is touched before it is used
+ */
 void table_init(struct table *t, void *memory, uint32_t cap);
 void table_add(struct table *t, uint32_t hash, uint32_t object);
 /** table_remove() - @object is in the table under the hash it was added with */

@@ -17,8 +17,17 @@
  * a slot of level 0 is then due, a slot of a higher level is spread over the
  * levels below (each timer goes down five times in its life at most).
  *
+ * A slot may hold a million timers, so spreading is done in pieces: the list is
+ * taken out of its slot as w->moving, and until it is empty nothing fires and
+ * the wheel stands still. Its nodes keep the number of the slot; the first of
+ * them is known by not being the first of that slot.
+ *
+ * A node's place is one number: the tick above, the slot + 1 in the low bits;
+ * so zeroed nodes are timers that are not set, and 16 bytes are enough.
+ *
  * Invariants: w->tick never goes back; no timer has a tick (clamped when it was
- * set) below w->tick; a used bit is set if and only if its list is not empty.
+ * set) below w->tick, but those in w->moving; a used bit is set if and only if
+ * its list is not empty.
  */
 #include <stdbool.h>
 
@@ -28,14 +37,32 @@ enum {
 	DIGIT_BITS = 6,
 	RANGE_BITS = WHEEL_LEVELS * DIGIT_BITS,
 	OVERFLOW_SLOT = WHEEL_LEVELS * WHEEL_SLOTS,
+	SLOT_BITS = 9,
 };
 
-_Static_assert(1 << DIGIT_BITS == WHEEL_SLOTS, "a digit is a slot");
+#define TICK_MAX (UINT64_MAX >> SLOT_BITS)
 
-/* Tick at which a timer due at @due fires: rounded up, never early. */
+_Static_assert(1 << DIGIT_BITS == WHEEL_SLOTS, "a digit is a slot");
+_Static_assert(OVERFLOW_SLOT + 1 < 1 << SLOT_BITS, "a slot has its bits");
+
+static bool is_set(const struct wheel_node *n)
+{
+	return n->at != 0;
+}
+
+static uint32_t slot_of(const struct wheel_node *n)
+{
+	return (uint32_t)(n->at & ((1 << SLOT_BITS) - 1)) - 1;
+}
+
+/* Tick at which a timer due at @due fires: rounded up, never early. What is
+ * further than that fires in four million years.
+ */
 static uint64_t tick_of(msec due)
 {
-	return due / WHEEL_TICK_MS + (due % WHEEL_TICK_MS != 0);
+	uint64_t tick = due / WHEEL_TICK_MS + (due % WHEEL_TICK_MS != 0);
+
+	return tick < TICK_MAX ? tick : TICK_MAX;
 }
 
 static uint32_t slot_for(const struct wheel *w, uint64_t tick)
@@ -51,22 +78,21 @@ static uint32_t slot_for(const struct wheel *w, uint64_t tick)
 	       (uint32_t)(tick >> (DIGIT_BITS * level)) % WHEEL_SLOTS;
 }
 
-static void link_node(struct wheel *w, uint32_t object)
+static void link_node(struct wheel *w, uint32_t object, uint64_t tick)
 {
 	struct wheel_node *n = &w->node[object];
-	uint64_t tick = tick_of(n->due);
-	uint32_t *head;
+	uint32_t slot = slot_for(w, tick < w->tick ? w->tick : tick);
+	uint32_t *head = &w->slot[slot];
 
-	n->slot = slot_for(w, tick < w->tick ? w->tick : tick);
-	head = &w->slot[n->slot];
+	n->at = tick << SLOT_BITS | (slot + 1);
 	n->prev = NONE;
 	n->next = *head;
 	if (*head != NONE)
 		w->node[*head].prev = object;
 	*head = object;
-	if (n->slot < OVERFLOW_SLOT)
-		w->used[n->slot / WHEEL_SLOTS] |= UINT64_C(1)
-						  << n->slot % WHEEL_SLOTS;
+	if (slot < OVERFLOW_SLOT)
+		w->used[slot / WHEEL_SLOTS] |= UINT64_C(1)
+					       << slot % WHEEL_SLOTS;
 }
 
 static void mark_empty(struct wheel *w, uint32_t slot)
@@ -76,17 +102,22 @@ static void mark_empty(struct wheel *w, uint32_t slot)
 			~(UINT64_C(1) << slot % WHEEL_SLOTS);
 }
 
-static void unlink_node(struct wheel *w, struct wheel_node *n)
+static void unlink_node(struct wheel *w, uint32_t object)
 {
+	struct wheel_node *n = &w->node[object];
+	uint32_t slot = slot_of(n);
+
 	if (n->next != NONE)
 		w->node[n->next].prev = n->prev;
 	if (n->prev != NONE)
 		w->node[n->prev].next = n->next;
+	else if (w->slot[slot] == object)
+		w->slot[slot] = n->next;
 	else
-		w->slot[n->slot] = n->next;
-	if (w->slot[n->slot] == NONE)
-		mark_empty(w, n->slot);
-	n->slot = NONE;
+		w->moving = n->next;
+	if (w->slot[slot] == NONE)
+		mark_empty(w, slot);
+	n->at = 0;
 }
 
 /* struct first - the slot to look at next
@@ -118,17 +149,24 @@ static bool first_slot(const struct wheel *w, struct first *f)
 	return true;
 }
 
-/* Put all timers of a slot where they belong now that w->tick has moved. */
+/* Take a slot out: its timers go where they belong now that w->tick has moved.
+ */
 static void spread(struct wheel *w, uint32_t slot)
 {
-	uint32_t object = w->slot[slot], next;
-
+	w->moving = w->slot[slot];
 	w->slot[slot] = NONE;
 	mark_empty(w, slot);
-	for (; object != NONE; object = next) {
-		next = w->node[object].next;
-		link_node(w, object);
-	}
+}
+
+static void move_one(struct wheel *w)
+{
+	uint32_t object = w->moving;
+	struct wheel_node *n = &w->node[object];
+
+	w->moving = n->next;
+	if (n->next != NONE)
+		w->node[n->next].prev = NONE;
+	link_node(w, object, n->at >> SLOT_BITS);
 }
 
 void wheel_init(struct wheel *w, struct wheel_node *nodes, uint32_t cap,
@@ -141,19 +179,15 @@ void wheel_init(struct wheel *w, struct wheel_node *nodes, uint32_t cap,
 	};
 	for (i = 0; i <= OVERFLOW_SLOT; i++)
 		w->slot[i] = NONE;
-	for (i = 0; i < cap; i++)
-		nodes[i] = (struct wheel_node){ NONE, NONE, NONE, 0, NEVER };
+	w->moving = NONE;
 }
 
 void wheel_set(struct wheel *w, uint32_t object, msec due)
 {
-	struct wheel_node *n = &w->node[object];
-
-	if (n->slot != NONE)
-		unlink_node(w, n);
-	n->due = due;
+	if (is_set(&w->node[object]))
+		unlink_node(w, object);
 	if (due != NEVER)
-		link_node(w, object);
+		link_node(w, object, tick_of(due));
 }
 
 void wheel_clear(struct wheel *w, uint32_t object)
@@ -163,16 +197,27 @@ void wheel_clear(struct wheel *w, uint32_t object)
 
 msec wheel_due(const struct wheel *w, uint32_t object)
 {
-	return w->node[object].due;
+	const struct wheel_node *n = &w->node[object];
+
+	return is_set(n) ? (n->at >> SLOT_BITS) * WHEEL_TICK_MS : NEVER;
 }
 
-uint32_t wheel_expire(struct wheel *w, msec now)
+uint32_t wheel_expire(struct wheel *w, msec now, uint32_t *work)
 {
 	uint64_t target = now / WHEEL_TICK_MS;
 	struct first f;
 	uint32_t object;
 
-	while (first_slot(w, &f) && f.tick <= target) {
+	for (; *work; --*work) {
+		if (w->moving != NONE) {
+			move_one(w);
+			continue;
+		}
+		if (!first_slot(w, &f) || f.tick > target) {
+			if (w->tick < target)
+				w->tick = target;
+			return NONE;
+		}
 		/* All that overflowed up to now comes at once: no epoch of 8.7
 		 * years is visited by itself.
 		 */
@@ -185,10 +230,9 @@ uint32_t wheel_expire(struct wheel *w, msec now)
 		}
 		object = w->slot[f.slot];
 		wheel_clear(w, object);
+		--*work;
 		return object;
 	}
-	if (w->tick < target)
-		w->tick = target;
 	return NONE;
 }
 
@@ -196,6 +240,8 @@ msec wheel_deadline(const struct wheel *w)
 {
 	struct first f;
 
+	if (w->moving != NONE)
+		return w->tick * WHEEL_TICK_MS;
 	if (!first_slot(w, &f))
 		return NEVER;
 	if (f.tick > (NEVER - 1) / WHEEL_TICK_MS)

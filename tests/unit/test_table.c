@@ -45,7 +45,7 @@ START_TEST(against_model)
 	int i;
 
 	for (k = 0; k < 3; k++) {
-		void *memory = malloc(table_bytes(CAP));
+		void *memory = calloc(1, table_bytes(CAP));
 		struct model m = { { 0 }, { false }, 0 };
 		struct table t;
 
@@ -74,7 +74,7 @@ END_TEST
 
 START_TEST(newest_first)
 {
-	uint32_t memory[64];
+	uint32_t memory[64] = { 0 };
 	struct table t;
 
 	ck_assert_uint_le(table_bytes(8), sizeof(memory));
@@ -94,7 +94,7 @@ START_TEST(sizes)
 	uint32_t cap, i;
 
 	for (cap = 0; cap < 70; cap++) {
-		void *memory = malloc(table_bytes(cap));
+		void *memory = calloc(1, table_bytes(cap) + !cap);
 		struct table t;
 
 		table_init(&t, memory, cap);
