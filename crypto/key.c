@@ -4,7 +4,8 @@
  *
  * Theory of operation
  * ===================
- * One curve, one hash, one signature: P-256 with SHA-256. Signing is
+ * One curve, one hash, one signature: P-256 with SHA-256. The curve is ours
+ * where 64-bit products are (p256.c), BearSSL's elsewhere. Signing is
  * deterministic (RFC 6979), so it needs no randomness; making a key does.
  * A key read from a file is never believed: its public point is computed from
  * the secret, and a secret that is 0 or not below the order is refused by that.
@@ -12,11 +13,14 @@
 #include <string.h>
 
 #include "crypto/key.h"
+#include "crypto/p256.h"
 #include "crypto/random.h"
 
 const br_ec_impl *key_curve(void)
 {
-	return &br_ec_p256_m31;
+	const br_ec_impl *fast = p256_64();
+
+	return fast ? fast : &br_ec_p256_m31;
 }
 
 br_ec_private_key key_private(const struct key *k)
