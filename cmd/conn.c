@@ -4,13 +4,15 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "cmd/conn.h"
 #include "net/sock.h"
 
-enum { PUMP_STEPS = 64, LAST_READS = 16, DEAD_LINK_MS = 20 * 1000, LOWAT = 16 * 1024 };
+enum { PUMP_STEPS = 64, SHAKE_STEPS = 2, LAST_READS = 16,
+	DEAD_LINK_MS = 20 * 1000, LOWAT = 16 * 1024 };
 
 /* Send the alert so that it arrives: a socket closed with bytes unread resets
  * the connection, and the peer's kernel then throws the alert away.
@@ -29,7 +31,7 @@ static void last_words(int fd, const uint8_t *alert, size_t len)
 static void end(struct conn *c, const char *why)
 {
 	uint8_t alert[TLS_ALERT_LEN];
-	size_t len = tls_alert(&c->tls, alert);
+	size_t len = tls_alert(&c->room->tls, alert);
 
 	if (!c->used)
 		return;
@@ -37,6 +39,7 @@ static void end(struct conn *c, const char *why)
 		last_words(c->watch.fd, alert, len);
 	conn_abort(c);
 	c->ops->gone(c, why, c->arg);
+	conn_release(c);
 }
 
 static bool start(struct conn *c, const struct conn_start *s)
@@ -70,7 +73,7 @@ bool conn_client(struct conn *c, const struct conn_start *s,
 		 const struct bundle *b)
 {
 	c->watch = (struct watch){ .ready = ready };
-	if (!tls_client_start(&c->tls, b)) {
+	if (!tls_client_start(&c->room->tls, b)) {
 		close(s->fd);
 		return false;
 	}
@@ -81,7 +84,7 @@ bool conn_server(struct conn *c, const struct conn_start *s,
 		 const struct bundle *b, const struct revoked *revoked)
 {
 	c->watch = (struct watch){ .ready = ready };
-	if (!tls_server_start(&c->tls, b, revoked)) {
+	if (!tls_server_start(&c->room->tls, b, revoked)) {
 		close(s->fd);
 		return false;
 	}
@@ -97,12 +100,18 @@ void conn_abort(struct conn *c)
 	c->used = false;
 }
 
+void conn_release(struct conn *c)
+{
+	if (!c->used)
+		madvise(c->room, sizeof(*c->room), MADV_DONTNEED);
+}
+
 bool conn_send(struct conn *c, struct span msg)
 {
 	if (!c->used || c->closing || c->overrun)
 		return false;
 	if (c->queue_start && c->queue_len + msg.len > CONN_QUEUE) {
-		memmove(c->queue, c->queue + c->queue_start,
+		memmove(c->room->queue, c->room->queue + c->queue_start,
 			c->queue_len - c->queue_start);
 		c->queue_len -= c->queue_start;
 		c->queue_start = 0;
@@ -111,7 +120,7 @@ bool conn_send(struct conn *c, struct span msg)
 		c->overrun = c->dirty = true;
 		return false;
 	}
-	memcpy(c->queue + c->queue_len, msg.at, msg.len);
+	memcpy(c->room->queue + c->queue_len, msg.at, msg.len);
 	c->queue_len += msg.len;
 	c->dirty = true;
 	return true;
@@ -137,7 +146,7 @@ void conn_relay(struct conn *c, uint32_t flow, struct span head,
 static bool take_relay(struct conn *c)
 {
 	struct msg m = { .type = MSG_PACKET };
-	struct writer w = writer_of(c->queue, CONN_QUEUE);
+	struct writer w = writer_of(c->room->queue, CONN_QUEUE);
 
 	if (!c->relayq || c->closing || c->queue_start != c->queue_len)
 		return false;
@@ -156,19 +165,19 @@ static bool write_app(struct conn *c)
 	uint8_t *at;
 
 	while (c->queue_start < c->queue_len || take_relay(c)) {
-		at = tls_app_out(&c->tls, &cap);
+		at = tls_app_out(&c->room->tls, &cap);
 		if (!at || !cap)
 			break;
 		len = c->queue_len - c->queue_start;
 		if (len > cap)
 			len = cap;
-		memcpy(at, c->queue + c->queue_start, len);
-		tls_app_out_done(&c->tls, len);
+		memcpy(at, c->room->queue + c->queue_start, len);
+		tls_app_out_done(&c->room->tls, len);
 		c->queue_start += len;
 		wrote = true;
 	}
 	if (wrote)
-		tls_flush(&c->tls);
+		tls_flush(&c->room->tls);
 	if (c->queue_start == c->queue_len)
 		c->queue_start = c->queue_len = 0;
 	return wrote;
@@ -177,18 +186,19 @@ static bool write_app(struct conn *c)
 /* Give whole messages to the owner. False: the connection is over. */
 static bool take_messages(struct conn *c, int *left)
 {
+	uint8_t *in = c->room->in;
 	int whole;
 
-	while ((whole = msg_frame((struct span){ c->in, c->in_len }))) {
+	while ((whole = msg_frame((struct span){ in, c->in_len }))) {
 		if (whole < 0)
 			return false;
-		if (!c->ops->message(c, (struct span){ c->in, (size_t)whole },
+		if (!c->ops->message(c, (struct span){ in, (size_t)whole },
 				     c->arg))
 			return false;
 		if (!c->closing)
 			c->until = 0;
 		c->in_len -= (size_t)whole;
-		memmove(c->in, c->in + whole, c->in_len);
+		memmove(in, in + whole, c->in_len);
 		--*left;
 	}
 	return true;
@@ -199,17 +209,17 @@ static bool read_app(struct conn *c, int *left)
 	const uint8_t *at;
 	size_t len, take;
 
-	while (c->used && (at = tls_app_in(&c->tls, &len)) && len) {
+	while (c->used && (at = tls_app_in(&c->room->tls, &len)) && len) {
 		if (c->closing) {
-			tls_app_in_done(&c->tls, len);
+			tls_app_in_done(&c->room->tls, len);
 			continue;
 		}
-		take = sizeof(c->in) - c->in_len;
+		take = sizeof(c->room->in) - c->in_len;
 		if (take > len)
 			take = len;
-		memcpy(c->in + c->in_len, at, take);
+		memcpy(c->room->in + c->in_len, at, take);
 		c->in_len += take;
-		tls_app_in_done(&c->tls, take);
+		tls_app_in_done(&c->room->tls, take);
 		if (!take_messages(c, left))
 			return false;
 	}
@@ -220,7 +230,7 @@ static bool read_app(struct conn *c, int *left)
 static int write_net(struct conn *c)
 {
 	size_t len;
-	const uint8_t *at = tls_net_out(&c->tls, &len);
+	const uint8_t *at = tls_net_out(&c->room->tls, &len);
 	ssize_t n;
 
 	if (!at || !len)
@@ -228,14 +238,14 @@ static int write_net(struct conn *c)
 	n = send(c->watch.fd, at, len, MSG_NOSIGNAL);
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -1;
-	tls_net_out_done(&c->tls, (size_t)n);
+	tls_net_out_done(&c->room->tls, (size_t)n);
 	return 1;
 }
 
 static int read_net(struct conn *c)
 {
 	size_t cap;
-	uint8_t *at = tls_net_in(&c->tls, &cap);
+	uint8_t *at = tls_net_in(&c->room->tls, &cap);
 	ssize_t n;
 
 	if (!at || !cap)
@@ -247,7 +257,7 @@ static int read_net(struct conn *c)
 		errno = 0;
 		return -1;
 	}
-	tls_net_in_done(&c->tls, (size_t)n);
+	tls_net_in_done(&c->room->tls, (size_t)n);
 	return 1;
 }
 
@@ -260,7 +270,7 @@ static bool has_more(const struct conn *c)
 
 static void watch_for(struct conn *c)
 {
-	unsigned state = tls_state(&c->tls);
+	unsigned state = tls_state(&c->room->tls);
 	uint32_t events = (state & TLS_NET_IN ? EPOLLIN : 0) |
 			  (state & TLS_NET_OUT || has_more(c) ? EPOLLOUT : 0);
 
@@ -272,15 +282,18 @@ static void watch_for(struct conn *c)
 
 static void broken(struct conn *c)
 {
-	const char *why = tls_error(&c->tls);
+	const char *why = tls_error(&c->room->tls);
 
 	if (!*why)
 		why = errno ? strerror(errno) : "closed by the other end";
 	end(c, why);
 }
 
+/* Long: one step after the other, each of which may end the connection. */
 void conn_pump(struct conn *c)
 {
+	/* a record of a handshake: its head, its body, and what answers it */
+	int steps = c->open ? PUMP_STEPS : SHAKE_STEPS;
 	int in = 1, out = 1, left = CONN_MESSAGES, i;
 
 	c->dirty = false;
@@ -290,8 +303,7 @@ void conn_pump(struct conn *c)
 		end(c, "the other end does not read");
 		return;
 	}
-	for (i = 0; i < PUMP_STEPS && c->used && left > 0 && in + out > 0;
-	     i++) {
+	for (i = 0; i < steps && c->used && left > 0 && in + out > 0; i++) {
 		if (c->open)
 			write_app(c);
 		out = write_net(c);
@@ -300,7 +312,7 @@ void conn_pump(struct conn *c)
 			broken(c);
 			return;
 		}
-		if (!c->open && tls_peer(&c->tls)) {
+		if (!c->open && tls_peer(&c->room->tls)) {
 			c->open = true;
 			c->ops->open(c, c->arg);
 		}
@@ -310,16 +322,20 @@ void conn_pump(struct conn *c)
 		}
 		if (!c->used)
 			return;
-		if (tls_state(&c->tls) & TLS_CLOSED) {
+		if (tls_state(&c->room->tls) & TLS_CLOSED) {
 			errno = 0;
 			broken(c);
 			return;
 		}
 		if (c->closing && c->queue_start == c->queue_len &&
-		    !(tls_state(&c->tls) & TLS_NET_OUT)) {
+		    !(tls_state(&c->room->tls) & TLS_NET_OUT)) {
 			end(c, "");
 			return;
 		}
+	}
+	if (steps == SHAKE_STEPS && write_net(c) < 0) {
+		broken(c);
+		return;
 	}
 	watch_for(c);
 }
@@ -337,6 +353,8 @@ static void ready(struct watch *w, uint32_t events)
 			return;
 		}
 		c->connecting = false;
+	} else if (!c->open && !c->ops->shake(c, c->arg)) {
+		return;
 	}
 	conn_pump(c);
 }

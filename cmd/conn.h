@@ -15,11 +15,16 @@
  * there is room: so the queue discipline stays ours.
  *
  * Input: when CONN_MESSAGES have come it is others' turn, at the end of a TLS
- * record: what the kernel still holds will wake us again.
+ * record: what the kernel still holds will wake us again. A handshake goes
+ * record by record, and only when the owner lets it (@shake): each may cost a
+ * millisecond.
  *
  * Time: a connection over which no message has come CONN_SHAKE_MS after its
  * start ends, and one that is being closed ends after CONN_CLOSE_MS at the
  * latest, whether the peer reads or not; what it says by then is not heard.
+ *
+ * What is large is apart, in a struct conn_room: places are looked through, and
+ * the pages of one that is not in use are given back to the kernel.
  */
 #ifndef CMD_CONN_H
 #define CMD_CONN_H
@@ -37,18 +42,29 @@ enum { CONN_SAID = 96, CONN_QUEUE = 512 * 1024, CONN_SHAKE_MS = 10 * 1000,
 struct conn;
 
 /** struct conn_ops - what the owner does
+ * @shake: may a step of a handshake be done now? (else it is asked again soon)
  * @open: the handshake is complete; tls_peer() is known
  * @message: a whole message came; false: stop reading, the connection ends
  * @gone: it has ended (@why: a sentence, may be empty); free it now
  */
 struct conn_ops {
+	bool (*shake)(struct conn *c, void *arg);
 	void (*open)(struct conn *c, void *arg);
 	bool (*message)(struct conn *c, struct span msg, void *arg);
 	void (*gone)(struct conn *c, const char *why, void *arg);
 };
 
-/** struct conn - owned by the caller, not moved while in use
+/** struct conn_room - its buffers: pages of the caller that nothing else uses
  * @in: start of the next message; @queue: bytes to be sent, [start, len)
+ */
+struct conn_room {
+	_Alignas(4096) struct tls tls;
+	uint8_t in[MSG_MAX + 2];
+	uint8_t queue[CONN_QUEUE];
+};
+
+/** struct conn - owned by the caller, not moved while in use
+ * @room: set by the owner, for good
  * @dirty: got something to send; @listed: the owner knows
  * @until: when it ends by conn_expire(), 0: stays
  * @overrun: the queue was full
@@ -71,9 +87,7 @@ struct conn {
 	struct relayq *relayq;
 	uint8_t bye;			/* enum bye, with @said */
 	char said[CONN_SAID];
-	uint8_t in[MSG_MAX + 2];
-	struct tls tls;
-	uint8_t queue[CONN_QUEUE];
+	struct conn_room *room;
 };
 
 /** struct conn_start - what a connection begins with */
@@ -105,6 +119,8 @@ void conn_finish(struct conn *c);
 void conn_expire(struct conn *c);
 /** conn_abort() - Close now, without ops->gone */
 void conn_abort(struct conn *c);
+/** conn_release() - It is closed: give its pages back */
+void conn_release(struct conn *c);
 /** conn_relayq_bytes() - Memory that conn_relay() needs at c->relayq */
 size_t conn_relayq_bytes(void);
 

@@ -182,6 +182,9 @@ static void put(struct daemon *d, const struct out *o)
 		mark_dirty(d, c);
 		break;
 	case OUT_RELAY:
+		if (!c->relayq) /* of those that relay only */
+			c->relayq = relayq_init((uint8_t *)d->relay_memory +
+				c->id * conn_relayq_bytes(), CONN_RELAY_BYTES);
 		conn_relay(c, o->flow, o->head, o->body, loop_now());
 		mark_dirty(d, c);
 		break;
@@ -312,6 +315,17 @@ static void udp_ready(struct watch *w, uint32_t events)
 
 /* -- connections ---------------------------------------------------------------------- */
 
+/* One step of all handshakes in a turn: packets do not wait for more. */
+static bool on_shake(struct conn *c, void *arg)
+{
+	struct daemon *d = arg;
+	bool may = !d->shaken;
+
+	(void)c;
+	d->shaken = true;
+	return may;
+}
+
 static void on_open(struct conn *c, void *arg)
 {
 	struct daemon *d = arg;
@@ -376,7 +390,8 @@ static void on_gone(struct conn *c, const char *why, void *arg)
 	daemon_drain(d);
 }
 
-static const struct conn_ops conn_ops = { on_open, on_message, on_gone };
+static const struct conn_ops conn_ops = { on_shake, on_open, on_message,
+	on_gone };
 
 struct conn *daemon_conn(struct daemon *d)
 {
@@ -403,7 +418,7 @@ struct conn_start daemon_conn_start(struct daemon *d, int fd,
 
 void daemon_engine_open(struct daemon *d, struct conn *c)
 {
-	const struct identity *id = tls_peer(&c->tls);
+	const struct identity *id = tls_peer(&c->room->tls);
 	struct engine_peer peer = { .prefix = id->prefix };
 
 	_Static_assert(sizeof(peer.name) >= sizeof(id->name), "names fit");
@@ -412,8 +427,6 @@ void daemon_engine_open(struct daemon *d, struct conn *c)
 	memcpy(peer.name, id->name, sizeof(id->name));
 	if (id->serial_len == CERT_SERIAL_LEN)
 		memcpy(peer.serial, id->serial, sizeof(peer.serial));
-	c->relayq = relayq_init((uint8_t *)d->relay_memory +
-				c->id * conn_relayq_bytes(), CONN_RELAY_BYTES);
 	c->told = true;
 	engine_conn_open(d->engine, c->id, &peer, c->kind, loop_now());
 }
@@ -586,6 +599,7 @@ static int outer_up(const struct tun_dev *t)
 
 void daemon_init(struct daemon *d)
 {
+	struct conn_room *room;
 	int err;
 
 	open_tun(d, &d->inner, "unmap%d");
@@ -599,6 +613,9 @@ void daemon_init(struct daemon *d)
 	d->engine = engine_init(pages(engine_bytes(&d->conf)), &d->conf,
 				d->started);
 	d->conn = pages(d->conf.conns * sizeof(*d->conn));
+	room = pages(d->conf.conns * sizeof(*room));
+	for (uint32_t n = 0; n < d->conf.conns; n++)
+		d->conn[n].room = &room[n];
 	d->relay_memory = pages(d->conf.conns * conn_relayq_bytes());
 	d->dirty = pages(2 * d->conf.conns * sizeof(*d->dirty));
 	d->batch = pages(sizeof(*d->batch));
@@ -709,6 +726,7 @@ static void turn(struct daemon *d)
 {
 	msec now = loop_now();
 
+	d->shaken = false;
 	loop_run_once(&d->loop, loop_timeout(earliest(d, now), now));
 	now = loop_now();
 	engine_tick(d->engine, now);

@@ -103,6 +103,7 @@ struct daemon {
 	struct local local;
 	bool no_bpf, no_fast, stopping;
 	bool look_again;		/* call ops->changed in this turn */
+	bool shaken;			/* a handshake had its step in this turn */
 	int exit_code;
 	uint32_t max_conn;		/* highest number in use, plus 1 */
 	uint32_t *dirty;		/* connections to be pumped */

@@ -9,9 +9,11 @@
  * keeps no list. A connection's first message decides what it is for.
  *
  * Handshakes: each takes a place and milliseconds of the one thread, so they
- * are bounded: HUB_SHAKES at once, HUB_SHAKES_SOURCE from one address; what is
- * above waits in the listen queue or is closed. An edge may have HUB_MUTE
- * connections that have not said what they are for.
+ * are bounded: HUB_SHAKES at once, and what is above waits in the listen queue;
+ * HUB_SHAKES_SOURCE from one address, and what is above is closed. One step of
+ * one of them is done per turn of the loop (daemon.c), so that packets of the
+ * others do not wait when all edges come back at once. An edge may have
+ * HUB_MUTE connections that have not said what they are for.
  *
  * `revoked`, beside the bundle, is looked at once a second (its modification
  * time); a link whose certificate is in it is dropped. One that is damaged, or
@@ -38,8 +40,9 @@
 enum {
 	HUB_LISTEN = 16, HUB_SHAKES = 64, HUB_SHAKES_SOURCE = 16, HUB_MUTE = 4,
 	HUB_LINKS = 1024, HUB_CONNS = 2 * HUB_LINKS + HUB_SHAKES,
-	HUB_SESSIONS = 262144, HUB_OWN = 65536, HUB_FAST = 32768, HUB_CONTEXTS = 131072,
-	HUB_BUDGET = 512, INNER_MTU = 1500, BACKLOG = 128,
+	HUB_SESSIONS = 1000000, HUB_OWN = 262144, HUB_FAST = 32768,
+	HUB_CONTEXTS = 262144,
+	HUB_BUDGET = 512, INNER_MTU = 1500, BACKLOG = HUB_LINKS,
 	REVOKED_MS = 1000, ACCEPTS = 16
 };
 
@@ -49,8 +52,16 @@ struct listener {
 	struct taddr4 at;
 };
 
+/* struct shake - a handshake under way */
+struct shake {
+	uint32_t conn, addr;
+};
+
 struct hub {
 	struct hub_opts o;
+	struct shake shake[HUB_SHAKES];
+	unsigned shakes;
+	bool deaf;	/* all places for handshakes are taken */
 	struct listener listener[HUB_LISTEN];
 	unsigned listeners;
 	struct ndp ndp;
@@ -69,33 +80,58 @@ static struct hub *hub_of(const struct daemon *d)
 
 /* -- connections ------------------------------------------------------------------ */
 
-/* Handshakes under way, of all and of one source. */
-static void count_shakes(const struct daemon *d, uint32_t addr, unsigned *all,
-			 unsigned *source)
+/* Accept no more, or again, as there are places for handshakes. */
+static void listen_or_not(struct daemon *d)
 {
-	*all = *source = 0;
-	for (uint32_t n = 0; n < d->max_conn; n++) {
-		if (!d->conn[n].used || d->conn[n].open)
+	struct hub *h = hub_of(d);
+	bool deaf = h->shakes == HUB_SHAKES;
+
+	if (deaf == h->deaf)
+		return;
+	h->deaf = deaf;
+	for (unsigned i = 0; i < h->listeners; i++)
+		loop_change(&d->loop, &h->listener[i].watch,
+			    deaf ? 0 : EPOLLIN);
+}
+
+static unsigned shakes_of(const struct hub *h, uint32_t addr)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < h->shakes; i++)
+		count += h->shake[i].addr == addr;
+	return count;
+}
+
+static void shake_done(struct daemon *d, const struct conn *c)
+{
+	struct hub *h = hub_of(d);
+
+	for (unsigned i = 0; i < h->shakes; i++) {
+		if (h->shake[i].conn != c->id)
 			continue;
-		++*all;
-		*source += d->conn[n].peer.addr == addr;
+		h->shake[i] = h->shake[--h->shakes];
+		break;
 	}
+	listen_or_not(d);
 }
 
 static void accept_one(struct daemon *d, int fd, struct taddr4 peer)
 {
+	struct hub *h = hub_of(d);
 	struct conn *c = daemon_conn(d);
 	struct conn_start s = daemon_conn_start(d, fd, peer, CONN_CONTROL);
-	unsigned all, source;
 
-	count_shakes(d, peer.addr, &all, &source);
-	if (!c || all >= HUB_SHAKES || source >= HUB_SHAKES_SOURCE) {
+	if (!c || shakes_of(h, peer.addr) >= HUB_SHAKES_SOURCE) {
 		close(fd);
 		log_limited(LEVEL_WARN, "too many handshakes at once; one was "
 			    "closed");
 		return;
 	}
-	conn_server(c, &s, &d->bundle, &hub_of(d)->revoked);
+	if (!conn_server(c, &s, &d->bundle, &h->revoked))
+		return;
+	h->shake[h->shakes++] = (struct shake){ c->id, peer.addr };
+	listen_or_not(d);
 }
 
 static void accept_ready(struct watch *w, uint32_t events)
@@ -104,7 +140,7 @@ static void accept_ready(struct watch *w, uint32_t events)
 	struct taddr4 peer;
 
 	(void)events;
-	for (int i = 0; i < ACCEPTS; i++) {
+	for (int i = 0; i < ACCEPTS && !hub_of(l->d)->deaf; i++) {
 		int fd = tcp_accept(w->fd, &peer);
 
 		if (fd == -EMFILE || fd == -ENFILE)
@@ -125,16 +161,17 @@ static unsigned count_mute(const struct daemon *d, const struct identity *id)
 		const struct conn *c = &d->conn[n];
 
 		count += c->used && c->open && c->until && !c->closing &&
-			 !strcmp(tls_peer(&c->tls)->name, id->name);
+			 !strcmp(tls_peer(&c->room->tls)->name, id->name);
 	}
 	return count;
 }
 
 static void hub_open(struct daemon *d, struct conn *c)
 {
-	const struct identity *id = tls_peer(&c->tls);
+	const struct identity *id = tls_peer(&c->room->tls);
 	char text[TADDR4_TEXT], prefix[PREFIX6_TEXT];
 
+	shake_done(d, c);
 	if (!prefix6_covers(&d->conf.prefix, &id->prefix)) {
 		log_limited(LEVEL_WARN, "edge %s: its prefix %s is not inside "
 			    "this hub's", id->name,
@@ -156,11 +193,12 @@ static void hub_open(struct daemon *d, struct conn *c)
 
 static void hub_gone(struct daemon *d, struct conn *c, const char *why)
 {
-	const struct identity *id = tls_peer(&c->tls);
-	const char *refused = tls_refused(&c->tls);
+	const struct identity *id = tls_peer(&c->room->tls);
+	const char *refused = tls_refused(&c->room->tls);
 	struct log_limit *limit = log_limit_for(&hub_of(d)->gone, why);
 	char text[TADDR4_TEXT];
 
+	shake_done(d, c);
 	if (!*why)
 		return;
 	if (!id && log_is_on(LEVEL_WARN))
@@ -202,8 +240,8 @@ static void drop_revoked(struct daemon *d)
 	}
 	for (uint32_t n = 0; n < d->max_conn; n++) {
 		struct conn *c = &d->conn[n];
-		const struct identity *peer = c->used ? tls_peer(&c->tls) :
-					      NULL;
+		const struct identity *peer = c->used ?
+					      tls_peer(&c->room->tls) : NULL;
 
 		if (peer && revoked_has(r, peer))
 			daemon_finish(d, c);

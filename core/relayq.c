@@ -22,7 +22,8 @@
  * 5 ms and 100 ms would take this for a standing queue, so both are larger by
  * the size of such a stop.
  *
- * Memory: chunks of 256 bytes in a free list; a packet is a chain of them,
+ * Memory: chunks of 256 bytes in a free list (those from @top on were never used
+ * and are not touched, so a short queue costs little); a packet is a chain of them,
  * known by its first, in which stands what is kept about the packet. Cap counts
  * whole chunks, so small packets are dearer than their bytes and what is held
  * never exceeds cap. Full: the head of the flow that holds most is dropped until
@@ -82,7 +83,7 @@ struct list {
 struct relayq {
 	struct flow *flow;
 	struct chunk *chunk;
-	uint32_t flow_mask, free, free_count;
+	uint32_t flow_mask, free, free_count, top;
 	struct list fresh, busy;
 	size_t bytes;
 	uint64_t drops;
@@ -128,7 +129,10 @@ static uint32_t take_chunk(struct relayq *q)
 {
 	uint32_t c = q->free;
 
-	q->free = q->chunk[c].next;
+	if (c == NONE)
+		c = q->top++;
+	else
+		q->free = q->chunk[c].next;
 	q->free_count--;
 	q->chunk[c].next = NONE;
 	return c;
@@ -347,7 +351,7 @@ size_t relayq_bytes(size_t cap)
 
 struct relayq *relayq_init(void *memory, size_t cap)
 {
-	uint32_t flows = flows_for(cap), chunks = chunks_in(cap), i;
+	uint32_t flows = flows_for(cap), i;
 	struct relayq *q = memory;
 
 	memset(q, 0, sizeof(*q));
@@ -359,9 +363,7 @@ struct relayq *relayq_init(void *memory, size_t cap)
 	for (i = 0; i < flows; i++)
 		q->flow[i].head = NONE;
 	q->free = NONE;
-	for (i = chunks; i--; q->free = i)
-		q->chunk[i].next = q->free;
-	q->free_count = chunks;
+	q->free_count = chunks_in(cap);
 	return q;
 }
 

@@ -15,12 +15,20 @@ static struct bundle bundle[SIDES];
 static struct revoked none;
 static struct loop loop;
 static struct conn *conn[SIDES];
+static struct conn_room room[SIDES];
 static unsigned opened[SIDES], messages[SIDES], gone[SIDES];
 static char why[SIDES][64];
 
 static int side_of(const struct conn *c)
 {
 	return c == conn[CLIENT] ? CLIENT : SERVER;
+}
+
+static bool on_shake(struct conn *c, void *arg)
+{
+	(void)c;
+	(void)arg;
+	return true;
 }
 
 static void on_open(struct conn *c, void *arg)
@@ -44,8 +52,7 @@ static void on_gone(struct conn *c, const char *text, void *arg)
 	snprintf(why[side_of(c)], sizeof(why[0]), "%s", text);
 }
 
-static const struct conn_ops ops = { .open = on_open, .message = on_message,
-	.gone = on_gone };
+static const struct conn_ops ops = { on_shake, on_open, on_message, on_gone };
 
 static void turns(int count)
 {
@@ -53,8 +60,8 @@ static void turns(int count)
 		loop_run_once(&loop, 20);
 }
 
-/* Two ends with @room bytes of buffer each way. */
-static void connect_pair(int room)
+/* Two ends with @buffer bytes of buffer each way. */
+static void connect_pair(int buffer)
 {
 	int fd[2];
 
@@ -63,10 +70,10 @@ static void connect_pair(int room)
 		struct conn_start s = { .loop = &loop, .ops = &ops,
 			.fd = fd[i] };
 
-		if (setsockopt(fd[i], SOL_SOCKET, SO_SNDBUFFORCE, &room,
-			       sizeof(room)))
-			setsockopt(fd[i], SOL_SOCKET, SO_SNDBUF, &room,
-				   sizeof(room));
+		if (setsockopt(fd[i], SOL_SOCKET, SO_SNDBUFFORCE,
+			       &buffer, sizeof(buffer)))
+			setsockopt(fd[i], SOL_SOCKET, SO_SNDBUF, &buffer,
+				   sizeof(buffer));
 		ck_assert(i == CLIENT ?
 			  conn_client(conn[i], &s, &bundle[i]) :
 			  conn_server(conn[i], &s, &bundle[i], &none));
@@ -86,8 +93,10 @@ static void set_up(void)
 	fixture_bundle(&bundle[CLIENT], &ca, "alice");
 	fixture_bundle(&bundle[SERVER], &ca, "hub");
 	ck_assert(!loop_init(&loop));
-	for (int i = 0; i < SIDES; i++)
+	for (int i = 0; i < SIDES; i++) {
 		conn[i] = calloc(1, sizeof(*conn[i]));
+		conn[i]->room = &room[i];
+	}
 }
 
 static void tear_down(void)
