@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_conn.c - a connection's framing, turns and ends, over a socket pair
+ * test_conn.c - a connection's handshake, turns and ends, over a socket pair
  */
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -17,6 +17,8 @@ static struct loop loop;
 static struct conn *conn[SIDES];
 static struct conn_room room[SIDES];
 static unsigned opened[SIDES], messages[SIDES], gone[SIDES];
+static bool may_shake, echo;	/* of the server */
+static unsigned shaken;
 static char why[SIDES][64];
 
 static int side_of(const struct conn *c)
@@ -26,9 +28,11 @@ static int side_of(const struct conn *c)
 
 static bool on_shake(struct conn *c, void *arg)
 {
-	(void)c;
 	(void)arg;
-	return true;
+	if (side_of(c) == CLIENT)
+		return true;
+	shaken += may_shake;
+	return may_shake;
 }
 
 static void on_open(struct conn *c, void *arg)
@@ -42,6 +46,8 @@ static bool on_message(struct conn *c, struct span msg, void *arg)
 	(void)arg;
 	ck_assert_uint_gt(msg.len, 2);
 	messages[side_of(c)]++;
+	if (echo && side_of(c) == SERVER)
+		ck_assert(conn_send(c, msg));
 	return true;
 }
 
@@ -56,12 +62,23 @@ static const struct conn_ops ops = { on_shake, on_open, on_message, on_gone };
 
 static void turns(int count)
 {
-	while (count--)
+	while (count--) {
 		loop_run_once(&loop, 20);
+		for (int i = 0; echo && i < SIDES; i++)
+			if (conn[i]->used && conn[i]->dirty)
+				conn_pump(conn[i]);
+	}
 }
 
-/* Two ends with @buffer bytes of buffer each way. */
-static void connect_pair(int buffer)
+static bool both_open(int most)
+{
+	while (most-- && !(opened[CLIENT] && opened[SERVER]))
+		turns(1);
+	return opened[CLIENT] == 1 && opened[SERVER] == 1;
+}
+
+/* Two ends with @buffer bytes of buffer each way, ClientHello sent. */
+static void start_pair(int buffer)
 {
 	int fd[2];
 
@@ -79,10 +96,16 @@ static void connect_pair(int buffer)
 			  conn_server(conn[i], &s, &bundle[i], &none));
 		opened[i] = messages[i] = gone[i] = 0;
 	}
+	may_shake = true;
+	echo = false;
+	shaken = 0;
 	conn_pump(conn[CLIENT]);
-	for (int i = 0; i < 100 && (!opened[CLIENT] || !opened[SERVER]); i++)
-		turns(1);
-	ck_assert(opened[CLIENT] == 1 && opened[SERVER] == 1);
+}
+
+static void connect_pair(int buffer)
+{
+	start_pair(buffer);
+	ck_assert(both_open(100));
 }
 
 static void set_up(void)
@@ -114,6 +137,69 @@ static bool send_ping(struct conn *c)
 
 	return conn_send(c, (struct span){ ping, sizeof(ping) });
 }
+
+/* Each record of the edge is a step of its own: ClientHello, Certificate,
+ * ClientKeyExchange, CertificateVerify, ChangeCipherSpec, Finished.
+ */
+START_TEST(step_by_step)
+{
+	connect_pair(1 << 16);
+	ck_assert_uint_ge(shaken, 4);
+}
+END_TEST
+
+/* No step without leave, and none is lost by waiting for it. */
+START_TEST(waits_for_leave)
+{
+	start_pair(1 << 16);
+	may_shake = false;
+	ck_assert(!both_open(5));
+	ck_assert(conn[SERVER]->used && conn[CLIENT]->used);
+	for (int i = 0; i < 200 && !opened[SERVER]; i++) {
+		may_shake = i % 3 == 0;
+		turns(1);
+	}
+	ck_assert(both_open(20));
+}
+END_TEST
+
+static bool is_zero(const void *at, size_t len)
+{
+	const uint8_t *b = at;
+
+	while (len && !*b)
+		len--, b++;
+	return !len;
+}
+
+/* Once open, messages need no leave; the end gives the pages back. */
+START_TEST(after_the_handshake)
+{
+	static uint8_t message[MSG_MAX] = { (MSG_MAX - 2) >> 8,
+		(MSG_MAX - 2) & 255, 200 };
+
+	ck_assert_int_eq(msg_frame((struct span){ message, MSG_MAX }),
+			 MSG_MAX);
+	connect_pair(1 << 16);
+	may_shake = false;
+	echo = true;
+	for (int i = 0; i < 100; i++)
+		ck_assert(conn_send(conn[CLIENT], (struct span){ message,
+				    MSG_MAX }));
+	conn_pump(conn[CLIENT]);
+	for (int i = 0; i < 400 && messages[CLIENT] < 100; i++)
+		turns(1);
+	ck_assert_uint_eq(messages[SERVER], 100);
+	ck_assert_uint_eq(messages[CLIENT], 100);
+	conn_abort(conn[CLIENT]);
+	for (int i = 0; i < 20 && !gone[SERVER]; i++)
+		turns(1);
+	ck_assert_uint_eq(gone[SERVER], 1);
+	ck_assert(!conn[SERVER]->used);
+	ck_assert(is_zero(room[SERVER].queue, sizeof(room[0].queue)));
+	ck_assert(is_zero(&room[SERVER].tls, sizeof(room[0].tls)));
+}
+END_TEST
 
 /* A flood of messages takes its turn with all else. */
 START_TEST(messages_take_turns)
@@ -265,6 +351,9 @@ int main(void)
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_test(tc, step_by_step);
+	tcase_add_test(tc, waits_for_leave);
+	tcase_add_test(tc, after_the_handshake);
 	tcase_add_test(tc, messages_take_turns);
 	tcase_add_test(tc, reads_nothing);
 	tcase_add_test(tc, closing);
