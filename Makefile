@@ -8,6 +8,7 @@
 #   make bench        beside plain forwarding and other programs, 20 minutes;
 #                     bench-short: 2 minutes. ARGS: see tests/bench/bench.sh
 #   make bench-core   what the engine costs with a million sessions
+#   make bench-storm  a hub whose thousand edges all come back at once
 #
 # All products go to $(B); another B keeps the tree untouched, ./unmap included.
 
@@ -69,7 +70,8 @@ PKG_TEST  := check pkg-config clang cppcheck shellcheck file zsh fish \
 Q := $(if $(V),,@)
 
 .PHONY: all deps deps-build deps-bench check check-all lint gates unit demo \
-	bench bench-short bench-core completions fast-prog install clean FORCE
+	bench bench-short bench-core bench-storm completions fast-prog install \
+	clean FORCE
 .DELETE_ON_ERROR:
 
 all: $(BIN)
@@ -191,6 +193,19 @@ $(B)/bench/bench-core: $(BENCH_OBJS)
 bench-core: $(B)/bench/bench-core
 	@$< $(SESSIONS)
 
+# A thousand edges that all come back at once, in namespaces.
+STORM_SRCS := $(filter-out crypto/chk.c,$(wildcard core/*.c crypto/*.c)) \
+	cmd/conn.c net/loop.c net/sock.c tests/bench/storm.c
+STORM_OBJS := $(STORM_SRCS:%.c=$(B)/bench/%.o)
+
+$(B)/bench/storm: $(STORM_OBJS)
+	$(Q)$(HOST_CC) $(CFLAGS) -o $@ $(STORM_OBJS) -lbearssl
+
+bench-storm: deps $(B)/bench/storm
+	@$(MAKE) --no-print-directory all
+	@B=$(abspath $(B)) STORM=$(abspath $(B)/bench/storm) \
+		UNMAP=$(abspath $(BIN)) tests/bench/storm.sh $(EDGES)
+
 demo: deps
 	@$(MAKE) --no-print-directory all
 	@UNMAP=$(abspath $(BIN)) KEEP=$(KEEP) tests/lab/demo.sh
@@ -225,4 +240,4 @@ clean:
 	rm -rf $(B) unmap
 
 -include $(OBJS:.o=.d) $(UNIT_OBJS:.o=.d) $(UNIT_BINS:=.d) \
-	$(BENCH_OBJS:.o=.d)
+	$(BENCH_OBJS:.o=.d) $(STORM_OBJS:.o=.d)
