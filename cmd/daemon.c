@@ -147,8 +147,8 @@ static void put_note(struct daemon *d, const struct out *o)
 	else
 		log_limited(LEVEL_INFO, "%s peer=%s prefix=%s%s",
 			    engine_note_text(o->note), s.name, prefix, found);
-	if (o->note == NOTE_LINK_UP)
-		d->look_again = true;
+	if (o->note == NOTE_LINK_UP && d->conf.role == ROLE_EDGE)
+		d->look_again = true; /* the hub's own port range is known */
 }
 
 /* It has something to send: pumped when the turn ends. */
