@@ -33,14 +33,13 @@
 #include "net/sock.h"
 
 enum { CALM = 8, IDLE_MS = 8000, GIVE_UP_MS = 60 * 1000, RETRY_MS = 300,
-	SETTLE_MS = 3000 };
+	SETTLE_MS = 3000, TICK_MS = 20 };
 
+/* What is looked at in each turn is small; the rest is behind pointers. */
 struct site {
-	struct bundle bundle;
 	struct engine *e;
-	struct engine_conf conf;
 	struct conn conn;
-	struct conn_room room;
+	struct bundle *bundle;
 	bool up;
 	msec retry;
 	uint32_t n;
@@ -48,13 +47,20 @@ struct site {
 
 static struct loop loop;
 static struct site *site;
-static uint32_t count, calls, refused;
+static uint32_t count, calls, refused, ups;
+static msec ticked;
 static struct taddr4 hub;
 
 static void fail(const char *what)
 {
 	fprintf(stderr, "storm: %s\n", what);
 	exit(1);
+}
+
+static void set_up(struct site *s, bool up)
+{
+	ups += (uint32_t)up - (uint32_t)s->up;
+	s->up = up;
 }
 
 static void drain(struct site *s)
@@ -67,7 +73,7 @@ static void drain(struct site *s)
 		else if (o->kind == OUT_CLOSE)
 			conn_finish(&s->conn);
 		else if (o->kind == OUT_NOTE && o->note == NOTE_LINK_UP)
-			s->up = true;
+			set_up(s, true);
 	}
 }
 
@@ -109,7 +115,8 @@ static void on_gone(struct conn *c, const char *why, void *arg)
 		engine_conn_closed(s->e, 0, loop_now());
 	else
 		refused++;
-	c->told = s->up = false;
+	c->told = false;
+	set_up(s, false);
 	s->retry = loop_now() + RETRY_MS + s->n % RETRY_MS;
 	drain(s);
 }
@@ -139,17 +146,8 @@ static void dial(struct site *s)
 
 	calls++;
 	s->conn.told = false;
-	if (!conn_client(&s->conn, &start, &s->bundle))
+	if (!conn_client(&s->conn, &start, s->bundle))
 		fail("cannot start TLS");
-}
-
-static uint32_t up(void)
-{
-	uint32_t all = 0;
-
-	for (uint32_t n = 0; n < count; n++)
-		all += site[n].up;
-	return all;
 }
 
 static uint32_t trying(void)
@@ -166,9 +164,13 @@ static void turn(uint32_t most)
 {
 	uint32_t busy = trying();
 	msec now;
+	bool tick;
 
 	loop_run_once(&loop, 5);
 	now = loop_now();
+	tick = now >= ticked + TICK_MS;
+	if (tick)
+		ticked = now;
 	for (uint32_t n = 0; n < count; n++) {
 		struct site *s = &site[n];
 
@@ -176,7 +178,7 @@ static void turn(uint32_t most)
 			dial(s);
 			busy++;
 		}
-		if (engine_deadline(s->e) <= now) {
+		if (tick && engine_deadline(s->e) <= now) {
 			engine_tick(s->e, now);
 			drain(s);
 		}
@@ -190,10 +192,10 @@ static msec until_up(uint32_t most)
 {
 	msec from = loop_now();
 
-	while (up() < count) {
+	while (ups < count) {
 		turn(most);
 		if (loop_now() - from > GIVE_UP_MS) {
-			fprintf(stderr, "storm: %u of %u are up\n", up(),
+			fprintf(stderr, "storm: %u of %u are up\n", ups,
 				count);
 			exit(1);
 		}
@@ -218,7 +220,8 @@ static void cut_all(void)
 
 		conn_abort(&s->conn);
 		engine_conn_closed(s->e, 0, now);
-		s->conn.told = s->up = false;
+		s->conn.told = false;
+		set_up(s, false);
 		s->retry = 0;
 		drain(s);
 	}
@@ -264,25 +267,27 @@ static double cpu_ms(long pid)
 static void make(struct site *s, const char *dir, uint32_t n)
 {
 	char path[512], err[BUNDLE_ERROR_MAX];
+	struct engine_conf conf;
 	size_t bytes;
 
 	s->n = n;
-	s->conn.room = &s->room;
+	s->conn.room = aligned_alloc(4096, sizeof(*s->conn.room));
+	s->bundle = calloc(1, sizeof(*s->bundle));
 	snprintf(path, sizeof(path), "%s/s%u.pem", dir, n);
-	if (!bundle_load(&s->bundle, path, err))
+	if (!bundle_load(s->bundle, path, err))
 		fail(err);
-	s->conf = (struct engine_conf){ .role = ROLE_EDGE,
-		.prefix = s->bundle.id.prefix, .port_lo = 61000,
+	conf = (struct engine_conf){ .role = ROLE_EDGE,
+		.prefix = s->bundle->id.prefix, .port_lo = 61000,
 		.port_hi = 65535, .links = 1, .conns = 2, .sessions = 16,
 		.own = 16, .contexts = 16, .budget = 16 };
-	s->conf.self = s->conf.prefix.addr;
-	memcpy(s->conf.inbound_text, "none", 5);
-	policy_parse(&s->conf.inbound, (struct span){
+	conf.self = conf.prefix.addr;
+	memcpy(conf.inbound_text, "none", 5);
+	policy_parse(&conf.inbound, (struct span){
 		     (const uint8_t *)"none", 4 });
-	random_bytes(s->conf.seed, sizeof(s->conf.seed));
-	bytes = (engine_bytes(&s->conf) + 63) & ~(size_t)63;
+	random_bytes(conf.seed, sizeof(conf.seed));
+	bytes = (engine_bytes(&conf) + 63) & ~(size_t)63;
 	s->e = engine_init(memset(aligned_alloc(64, bytes), 0, bytes),
-			   &s->conf, loop_now());
+			   &conf, loop_now());
 }
 
 int main(int argc, char **argv)
@@ -302,8 +307,7 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (loop_init(&loop))
 		fail("no epoll");
-	site = aligned_alloc(4096, count * sizeof(*site));
-	memset(site, 0, count * sizeof(*site));
+	site = calloc(count, sizeof(*site));
 	for (uint32_t n = 0; n < count; n++)
 		make(&site[n], argv[3], n);
 	rss = rss_kb(pid);

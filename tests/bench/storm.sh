@@ -67,11 +67,11 @@ done
 [ "$cpus" -lt 2 ] || taskset -p -c 0 "$hub_pid" >/dev/null
 pings 2000 "$LAB_DIR/calm"
 say "round trips with nothing else to do: $(told "$LAB_DIR/calm")"
-bg internet storm nice -n 19 taskset -c $((cpus - 1)) "$STORM" "$HUB4" 6464 \
+bg internet storm nice -n 5 taskset -c $((cpus - 1)) "$STORM" "$HUB4" 6464 \
 	"$PKI" "$EDGES" "$hub_pid"
 until_ok 120 grep -q '^storm' "$LAB_DIR/storm.log" ||
 	die "storm: $(tail -n 1 "$LAB_DIR/storm.log")"
-pings 3000 "$LAB_DIR/storm"
+pings 4000 "$LAB_DIR/storm"
 until_ok 60 grep -q '^over' "$LAB_DIR/storm.log" ||
 	note "storm: $(tail -n 1 "$LAB_DIR/storm.log")"
 grep -vE '^(idle|storm|over)$' "$LAB_DIR/storm.log"
