@@ -26,6 +26,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -43,7 +44,7 @@ enum {
 	HUB_SESSIONS = 1000000, HUB_OWN = 262144, HUB_FAST = 32768,
 	HUB_CONTEXTS = 262144,
 	HUB_BUDGET = 512, INNER_MTU = 1500, BACKLOG = HUB_LINKS,
-	REVOKED_MS = 1000, ACCEPTS = 16
+	REVOKED_MS = 1000, ACCEPTS = 16, HUB_FILES = HUB_CONNS + 128
 };
 
 struct listener {
@@ -551,6 +552,17 @@ static void revoked_beside(struct hub *h, const char *bundle)
 		 bundle);
 }
 
+/* A shell gives 1024 descriptors; each edge takes one or two. */
+static void want_files(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) || r.rlim_cur >= HUB_FILES)
+		return;
+	r.rlim_cur = r.rlim_max < HUB_FILES ? r.rlim_max : HUB_FILES;
+	setrlimit(RLIMIT_NOFILE, &r); /* less is told when it is reached */
+}
+
 int hub_main(int argc, char **argv)
 {
 	static struct daemon d;
@@ -574,6 +586,7 @@ int hub_main(int argc, char **argv)
 	revoked_beside(&h, argv[1]);
 	hub_conf(&d, &h.o);
 	check_listen(&d);
+	want_files();
 	benchd_allow(h.o.bench_mbit);
 	return host_run(translate, &d, d.conf.port_lo, d.conf.port_hi);
 }
