@@ -174,21 +174,17 @@ bool carrier_allowed(const struct engine *e, const struct link *l,
 	       (!inbound || inbound_spent(l) < l->budget / 4);
 }
 
-/* Living carriers in use, of whatever age. */
-static bool is_up(const struct engine *e, const struct link *l, uint32_t n)
-{
-	return e->own[n].state == CARRIER_UP && &e->link[e->own[n].link] == l;
-}
-
 /* The carrier that nothing came on for longest. */
 static uint32_t longest_idle(struct engine *e, const struct link *l)
 {
 	uint32_t longest = NONE;
 
-	for (uint32_t n = 0; n < e->top_own; n++) {
+	for (uint32_t n = l->own.first; n != NONE; n = e->own[n].next) {
+		const struct carrier *c = &e->own[n];
+
 		fast_pull(e, n);
-		if (is_up(e, l, n) && (longest == NONE || e->own[n].last_rx <
-				       e->own[longest].last_rx))
+		if (c->state == CARRIER_UP && (longest == NONE ||
+		    c->last_rx < e->own[longest].last_rx))
 			longest = n;
 	}
 	return longest;
@@ -230,14 +226,15 @@ void budget_timer(struct engine *e, struct link *l, msec now)
 
 void budget_evicted(struct engine *e, struct link *l, msec now)
 {
-	uint32_t n;
+	uint32_t n = l->own.first;
 
-	for (n = 0; n < e->top_own; n++) {
+	for (; n != NONE; n = e->own[n].next) {
 		fast_pull(e, n);
-		if (is_up(e, l, n) && now - e->own[n].last_rx < ALIVE_MS)
+		if (e->own[n].state == CARRIER_UP &&
+		    now - e->own[n].last_rx < ALIVE_MS)
 			break;
 	}
-	if (n == e->top_own)
+	if (n == NONE)
 		return;
 	l->budget = l->budget / 2 < BUDGET_LEAST ? BUDGET_LEAST :
 		    l->budget / 2;
@@ -251,8 +248,8 @@ void budget_control_lost(struct engine *e, struct link *l, msec now)
 
 /* -- opening --------------------------------------------------------------------- */
 
-static uint32_t take_place(struct engine *e, const struct link *l,
-			   uint32_t session, enum open_kind kind)
+static uint32_t take_place(struct engine *e, struct link *l, uint32_t session,
+			   enum open_kind kind)
 {
 	uint32_t n = e->free_own;
 	struct carrier *c;
@@ -262,16 +259,39 @@ static uint32_t take_place(struct engine *e, const struct link *l,
 	if (n == NONE)
 		n = e->top_own++;
 	else
-		e->free_own = e->own[n].session;
+		e->free_own = e->own[n].next;
 	c = &e->own[n];
 	*c = (struct carrier){ .link = link_index(e, l), .session = session,
 		.kind = (uint8_t)kind, .last_rx = e->now, .last_tx = e->now,
-		.proto = kind == OPEN_UDP ? PROTO_UDP : PROTO_TCP };
+		.proto = kind == OPEN_UDP ? PROTO_UDP : PROTO_TCP,
+		.prev = NONE, .next = l->own.first };
+	if (c->next != NONE)
+		e->own[c->next].prev = n;
+	l->own.first = n;
+	l->own_active++;
 	if (session != NONE) {
 		c->inbound = e->session[session].initiator == BY_PEER;
 		e->session[session].carrier = n;
 	}
 	return n;
+}
+
+static void give_back(struct engine *e, struct link *l, uint32_t n)
+{
+	struct carrier *c = &e->own[n];
+
+	if (c->session != NONE)
+		e->session[c->session].carrier = NONE;
+	if (c->prev != NONE)
+		e->own[c->prev].next = c->next;
+	else
+		l->own.first = c->next;
+	if (c->next != NONE)
+		e->own[c->next].prev = c->prev;
+	l->own_active--;
+	c->state = CARRIER_FREE;
+	c->next = e->free_own;
+	e->free_own = n;
 }
 
 static uint16_t range_next(uint16_t *next, uint16_t lo, uint16_t hi)
@@ -322,17 +342,13 @@ uint32_t carrier_open(struct engine *e, struct link *l, uint32_t session,
 		return NONE;
 	c = &e->own[n];
 	if (!take_pair(e, l, c)) {
-		if (session != NONE)
-			e->session[session].carrier = NONE;
-		c->session = e->free_own;
-		e->free_own = n;
+		give_back(e, l, n);
 		return NONE;
 	}
 	c->name = ++e->next_name;
 	c->latched = true;
 	table_add(&e->own_key, hash_key(e, c->proto, c->local, c->remote), n);
 	table_add(&e->own_name, hash_name(e, c->link, c->name), n);
-	l->own_active++;
 	l->own_inbound += c->inbound;
 	carrier_xlat(e, n);
 	carrier_enter(e, n, CARRIER_SYN, now);
@@ -365,7 +381,6 @@ uint32_t carrier_announce(struct engine *e, struct link *l, uint32_t session,
 	if (c->proto == PROTO_TCP)
 		table_add(&e->own_key, hash_announced(e, c->hport, c->s - 1),
 			  n);
-	l->own_active++;
 	carrier_enter(e, n, CARRIER_SYN, now);
 	return n;
 }
@@ -468,7 +483,14 @@ static void plan_rehome(struct engine *e, const struct carrier *c,
 		l->own_failures = 0;
 		probe_forget(e, l, now);
 	}
-	s->retry_at = now + wait;
+	s->retry_at = (msec32)(now + wait);
+}
+
+static bool must_wait(const struct session *s, msec now)
+{
+	msec32 left = s->retry_at - (msec32)now;
+
+	return left && left <= (msec32)RETRY_MS << RETRY_MOST;
 }
 
 void carrier_leave(struct engine *e, uint32_t n, enum left why, bool tell,
@@ -492,21 +514,15 @@ void carrier_leave(struct engine *e, uint32_t n, enum left why, bool tell,
 		table_remove(&e->own_key, n);
 	table_remove(&e->own_name, n);
 	wheel_clear(&e->wheel, timer_of_own(e, n));
-	if (c->session != NONE) {
-		e->session[c->session].carrier = NONE;
-		if (is_edge(e))
-			plan_rehome(e, c, why, now);
-	}
+	if (c->session != NONE && is_edge(e))
+		plan_rehome(e, c, why, now);
 	budget_age(e, l, now);
 	if (why != LEFT_NAT && why != LEFT_RST) {
 		l->own_recent[l->own_bucket % RECENT_BUCKETS]++;
 		l->own_recent_in[l->own_bucket % RECENT_BUCKETS] += c->inbound;
 	}
-	l->own_active--;
 	l->own_inbound -= is_edge(e) && c->inbound;
-	c->state = CARRIER_FREE;
-	c->session = e->free_own;
-	e->free_own = n;
+	give_back(e, l, n);
 	if (c->kind == OPEN_PROBE)
 		probe_left(e, l, why, now);
 }
@@ -514,10 +530,8 @@ void carrier_leave(struct engine *e, uint32_t n, enum left why, bool tell,
 void carrier_leave_all(struct engine *e, struct link *l, enum left why,
 		       msec now)
 {
-	for (uint32_t n = 0; n < e->top_own; n++)
-		if (e->own[n].state != CARRIER_FREE &&
-		    e->own[n].link == link_index(e, l))
-			carrier_leave(e, n, why, false, now);
+	while (l->own.first != NONE)
+		carrier_leave(e, l->own.first, why, false, now);
 }
 
 void carrier_timer(struct engine *e, uint32_t n, msec now)
@@ -553,7 +567,7 @@ void carrier_moved(struct engine *e, uint32_t session, uint32_t bytes, msec now)
 		    e->conf.carriers != CARRIERS_OWN)
 			return;
 	}
-	if (now < s->retry_at ||
+	if (must_wait(s, now) ||
 	    !carrier_allowed(e, l, s->proto, true, s->initiator == BY_PEER,
 			     now))
 		return;

@@ -13,6 +13,10 @@
  * for four minutes before it can be given again: a packet that was under way
  * all the time cannot come out as somebody else's.
  *
+ * Each context stands in a list of its link, oldest first. When what a link
+ * knew ends (the other end is a new process), its era does: contexts of former
+ * eras mean nothing from then on and are given back in pieces (context_sweep()).
+ *
  * Full: the sender takes the place of its least recently used context among a
  * few (and says FORGET); the receiver refuses with number 0, and the sender
  * stays explicit for that pair until it asks again after a while. At a hub a
@@ -48,6 +52,38 @@ static uint32_t hash_fields(const struct engine *e, const struct fields *f)
 	return hash_bytes(e, key, sizeof(key));
 }
 
+static bool is_valid(const struct engine *e, const struct context *c)
+{
+	return c->used && c->era == e->link[c->link].era;
+}
+
+static void chain_in(struct chain *list, struct context *all, uint32_t n)
+{
+	struct context *c = &all[n];
+
+	c->prev = list->last;
+	c->next = NONE;
+	if (c->prev != NONE)
+		all[c->prev].next = n;
+	else
+		list->first = n;
+	list->last = n;
+}
+
+static void chain_out(struct chain *list, struct context *all, uint32_t n)
+{
+	struct context *c = &all[n];
+
+	if (c->prev != NONE)
+		all[c->prev].next = c->next;
+	else
+		list->first = c->next;
+	if (c->next != NONE)
+		all[c->next].prev = c->prev;
+	else
+		list->last = c->prev;
+}
+
 /* Of numbers that the other end chooses: keyed. */
 static uint32_t hash_number(const struct engine *e, uint32_t link,
 			    uint32_t number)
@@ -59,7 +95,7 @@ static uint32_t hash_number(const struct engine *e, uint32_t link,
 	return hash_bytes(e, key, sizeof(key));
 }
 
-/* The context of @f among @all, indexed by @t; NONE if there is none. */
+/* The valid context of @f among @all, indexed by @t; NONE if there is none. */
 static uint32_t find_fields(const struct engine *e, const struct table *t,
 			    const struct context *all, const struct fields *f)
 {
@@ -67,7 +103,8 @@ static uint32_t find_fields(const struct engine *e, const struct table *t,
 
 	for (; n != NONE; n = table_next(t, n))
 		if (all[n].link == f->link && all[n].nh == f->nh &&
-		    all[n].hop == f->hop && addr6_eq(&all[n].host, f->host) &&
+		    all[n].hop == f->hop && is_valid(e, &all[n]) &&
+		    addr6_eq(&all[n].host, f->host) &&
 		    addr6_eq(&all[n].peer, f->peer))
 			return n;
 	return NONE;
@@ -105,6 +142,7 @@ static void tx_drop(struct engine *e, uint32_t n)
 	table_remove(&e->tx_key, n);
 	if (c->number)
 		table_remove(&e->tx_number, n);
+	chain_out(&e->link[c->link].tx_list, e->tx, n);
 	c->used = false;
 	e->link[c->link].tx_contexts--;
 }
@@ -128,7 +166,9 @@ static uint32_t tx_place(struct engine *e, const struct link *l)
 	}
 	if (best == NONE)
 		return NONE;
-	tell_forget(e, &e->link[e->tx[best].link], e->tx[best].number);
+	if (is_valid(e, &e->tx[best]))
+		tell_forget(e, &e->link[e->tx[best].link],
+			    e->tx[best].number);
 	tx_drop(e, best);
 	return best;
 }
@@ -141,9 +181,10 @@ static void tx_add(struct engine *e, struct link *l, const struct fields *f,
 	if (n == NONE)
 		return;
 	e->tx[n] = (struct context){ .used = true, .nh = f->nh, .hop = f->hop,
-		.link = f->link, .host = *f->host, .peer = *f->peer,
-		.ref = n | e->next_ref++ << 20 };
+		.era = l->era, .link = f->link, .host = *f->host,
+		.peer = *f->peer, .ref = n | e->next_ref++ << 20 };
 	table_add(&e->tx_key, hash_fields(e, f), n);
+	chain_in(&l->tx_list, e->tx, n);
 	l->tx_contexts++;
 	ask(e, l, &e->tx[n], now);
 }
@@ -173,7 +214,7 @@ static uint32_t tx_numbered(const struct engine *e, uint32_t link,
 	uint32_t n = table_first(&e->tx_number, hash_number(e, link, number));
 
 	while (n != NONE && (e->tx[n].number != number ||
-			     e->tx[n].link != link))
+			     e->tx[n].link != link || !is_valid(e, &e->tx[n])))
 		n = table_next(&e->tx_number, n);
 	return n;
 }
@@ -184,7 +225,7 @@ void context_told(struct engine *e, struct link *l,
 	uint32_t n = m->ref & 0xfffff, link = link_index(e, l), same;
 	struct context *c;
 
-	if (n >= e->conf.contexts || !e->tx[n].used ||
+	if (n >= e->conf.contexts || !is_valid(e, &e->tx[n]) ||
 	    e->tx[n].ref != m->ref || e->tx[n].link != link ||
 	    m->number > TAG_NUMBER) {
 		end_packet(e, l, DROP_STALE_MESSAGE);
@@ -215,13 +256,6 @@ void context_unknown(struct engine *e, struct link *l, uint32_t number)
 		tx_drop(e, n);
 }
 
-void context_drop_tx(struct engine *e, uint32_t link)
-{
-	for (uint32_t n = 0; n < e->conf.contexts; n++)
-		if (e->tx[n].used && e->tx[n].link == link)
-			tx_drop(e, n);
-}
-
 /* -- rx ------------------------------------------------------------------- */
 
 static uint32_t rx_find(const struct engine *e, uint32_t number)
@@ -237,7 +271,7 @@ struct context *context_find(struct engine *e, uint32_t number)
 {
 	uint32_t n = rx_find(e, number);
 
-	if (n == NONE || !e->rx[n].used)
+	if (n == NONE || !is_valid(e, &e->rx[n]))
 		return NULL;
 	e->rx[n].at = e->now;
 	return &e->rx[n];
@@ -248,8 +282,20 @@ static void rest(struct engine *e, uint32_t n, msec now)
 	struct context *c = &e->rx[n];
 
 	table_remove(&e->rx_key, n);
+	chain_out(&e->link[c->link].rx_list, e->rx, n);
+	chain_in(&e->link[c->link].rx_resting, e->rx, n);
 	c->used = false;
 	c->rest_until = now + CONTEXT_REST_MS;
+}
+
+/* It rests, and counts for nobody from now on. */
+static void disown(struct engine *e, uint32_t n)
+{
+	struct context *c = &e->rx[n];
+
+	chain_out(&e->link[c->link].rx_resting, e->rx, n);
+	e->link[c->link].contexts--;
+	c->link = NONE;
 }
 
 /* It has rested: nobody's any more. */
@@ -260,7 +306,7 @@ static void release(struct engine *e, uint32_t n)
 	table_remove(&e->rx_number, n);
 	c->number = 0;
 	if (c->link != NONE)
-		e->link[c->link].contexts--;
+		disown(e, n);
 }
 
 static void give_up(struct engine *e, struct link *l, uint32_t n, msec now)
@@ -332,11 +378,12 @@ void context_asked(struct engine *e, struct link *l,
 		n = rx_place(e, l, now);
 	if (n != NONE) {
 		e->rx[n] = (struct context){ .used = true, .nh = m->nh,
-			.hop = m->hop, .link = f.link,
+			.hop = m->hop, .era = l->era, .link = f.link,
 			.number = fresh_number(e), .host = m->host,
 			.peer = m->peer, .at = now };
 		table_add(&e->rx_number, e->rx[n].number * 2654435761u, n);
 		table_add(&e->rx_key, hash_fields(e, &f), n);
+		chain_in(&l->rx_list, e->rx, n);
 		l->contexts++;
 		answer.u.context_is.number = e->rx[n].number;
 	}
@@ -347,24 +394,43 @@ void context_forget(struct engine *e, struct link *l, uint32_t number, msec now)
 {
 	uint32_t n = rx_find(e, number);
 
-	if (n == NONE || !e->rx[n].used || e->rx[n].link != link_index(e, l))
+	if (n == NONE || !is_valid(e, &e->rx[n]) ||
+	    e->rx[n].link != link_index(e, l))
 		end_packet(e, l, DROP_STALE_MESSAGE);
 	else
 		rest(e, n, now);
 }
 
-void context_drop_rx(struct engine *e, uint32_t link, msec now)
+/* -- ends ----------------------------------------------------------------- */
+
+void context_new_era(struct engine *e, struct link *l, msec now)
 {
-	for (uint32_t n = 0; n < e->conf.contexts; n++)
-		if (e->rx[n].used && e->rx[n].link == link)
-			rest(e, n, now);
+	if (l->tx_list.first == NONE && l->rx_list.first == NONE)
+		return;
+	l->era++;
+	link_due(e, l, TIMER_SWEEP, now);
 }
 
-void context_drop_link(struct engine *e, uint32_t link, msec now)
+bool context_sweep(struct engine *e, struct link *l, uint32_t most, msec now)
 {
-	context_drop_tx(e, link);
-	context_drop_rx(e, link, now);
-	for (uint32_t n = 0; n < e->conf.contexts; n++)
-		if (e->rx[n].number && e->rx[n].link == link)
-			e->rx[n].link = NONE; /* its place may be another's */
+	bool more = true;
+
+	while (more && most--) {
+		uint32_t tx = l->tx_list.first, rx = l->rx_list.first;
+
+		more = false;
+		if (tx != NONE && !is_valid(e, &e->tx[tx])) {
+			tx_drop(e, tx);
+			more = true;
+		}
+		if (rx != NONE && !is_valid(e, &e->rx[rx])) {
+			rest(e, rx, now);
+			more = true;
+		}
+		if (l->ending && l->rx_resting.first != NONE) {
+			disown(e, l->rx_resting.first);
+			more = true;
+		}
+	}
+	return !more;
 }

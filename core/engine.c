@@ -15,8 +15,9 @@
  * Messages may not; the last eighth of both is kept for them.
  *
  * No call takes long, however many sessions there are: engine_tick() does
- * TICK_WORK timers and leaves the rest to the next turn (the deadline is then
- * past), and what concerns all sessions of a link goes in pieces, by its timers.
+ * TICK_WORK timers, or what fills a quarter of the outbox, and leaves the rest
+ * to the next turn (the deadline is then past), and what concerns all sessions
+ * of a link goes in pieces, by its timers.
  */
 #include "core/engine.h"
 
@@ -101,10 +102,10 @@ struct engine *engine_init(void *memory, const struct engine_conf *c, msec now)
 	e->icmp_at = now;
 	layout(e, c);
 	for (n = 0; n < c->links; n++)
-		e->link[n].control = e->link[n].relay = NONE;
+		e->link[n].half.first = e->link[n].control =
+			e->link[n].relay = NONE;
 	e->free_session = e->free_own = NONE;
 	e->fast_top = 1;
-	e->oldest_half = e->newest_half = NONE;
 	if (is_edge(e))
 		link_init(e, &e->link[0], &c->prefix, now);
 	return e;
@@ -293,7 +294,8 @@ void engine_tick(struct engine *e, msec now)
 	uint32_t n, work = TICK_WORK;
 
 	e->now = now;
-	while ((n = wheel_expire(&e->wheel, now, &work)) != NONE) {
+	while (e->out_count < OUT_CAP / 4 &&
+	       (n = wheel_expire(&e->wheel, now, &work)) != NONE) {
 		if (n < e->conf.sessions)
 			session_timer(e, n, now);
 		else if (n < timer_of_link(e, 0))
@@ -316,8 +318,9 @@ void engine_set_uplink(struct engine *e, uint32_t addr, uint16_t mtu, msec now)
 	e->uplink = addr;
 	e->uplink_mtu = mtu < FULL_MTU ? mtu : FULL_MTU;
 	for (uint32_t n = 0; n < e->conf.links; n++)
-		if (e->link[n].used && (e->link[n].size_out > e->uplink_mtu ||
-					(changed && is_edge(e))))
+		if (e->link[n].used && !e->link[n].ending &&
+		    (e->link[n].size_out > e->uplink_mtu ||
+		     (changed && is_edge(e))))
 			size_doubt(e, &e->link[n], now);
 	if (!changed || !is_edge(e))
 		return;
@@ -390,14 +393,16 @@ bool engine_session(const struct engine *e, uint32_t n,
 		.host = s->host, .peer = s->peer, .host_port = s->host_port,
 		.peer_port = s->peer_port, .proto = s->proto,
 		.inbound = s->initiator == BY_PEER, .via = s->via,
-		.idle = now - s->seen, .link = s->link,
+		.idle = since(now, s->seen), .link = s->link,
 	};
 	return true;
 }
 
 bool engine_reaches(struct engine *e, const struct addr6 *a)
 {
-	return addr6_eq(a, &e->conf.self) || link_by_addr(e, a);
+	const struct link *l = link_by_addr(e, a);
+
+	return addr6_eq(a, &e->conf.self) || (l && !l->ending);
 }
 
 void engine_bench(struct engine *e, uint32_t link, struct span body)

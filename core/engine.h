@@ -52,7 +52,7 @@ enum { ENGINE_NAME = 33, ENGINE_SERIAL = 16 };
  * @inbound, @inbound_text: edge's --inbound
  * @port_lo, @port_hi: our range for own carriers
  * @shared_port: hub: UDP port of the shared carrier, told to edges
- * @links, @conns, @sessions, @own, @contexts: capacities
+ * @links (up to 4096), @conns, @sessions, @own, @contexts: capacities
  * @budget: own carriers per edge (design 3.6)
  * @fast, @fast_places: memory shared with the fast path, zeroed; NULL: none
  * @joins_udp: the inner TUN takes trains of datagrams (USO)

@@ -122,8 +122,8 @@ static void pull_out(struct engine *e, struct carrier *c, struct session *s)
 	if (!pull_traffic(f, &c->fast_out, &e->link[c->link].sent[VIA_OWN]))
 		return;
 	c->last_tx = seen_at(e, f);
-	if (s->seen < c->last_tx)
-		s->seen = c->last_tx;
+	if (e->now - c->last_tx < since(e->now, s->seen))
+		s->seen = (msec32)c->last_tx;
 	s->packets = FIRST_SHORT;
 	if (s->hop < s->window_min)
 		s->window_min = s->hop;
@@ -140,8 +140,8 @@ static void pull_in(struct engine *e, struct carrier *c, struct session *s)
 	if (!pull_traffic(f, &c->fast_in, &e->link[c->link].received[VIA_OWN]))
 		return;
 	c->last_rx = seen_at(e, f);
-	if (s->seen < c->last_rx)
-		s->seen = c->last_rx;
+	if (e->now - c->last_rx < since(e->now, s->seen))
+		s->seen = (msec32)c->last_rx;
 	c->rtx = 0;
 	if (c->proto != PROTO_TCP)
 		return;

@@ -169,7 +169,7 @@ static void expect_answer(struct engine *e, const struct link *l,
 	uint32_t n = session_find(e, &t);
 
 	if (n != NONE && e->session[n].link == link_index(e, l))
-		e->session[n].seen = e->now;
+		e->session[n].seen = (msec32)e->now;
 	else if (n == NONE && !cut_off)
 		session_add(e, &t, link_index(e, l), BY_HOST, e->now);
 }
@@ -212,7 +212,7 @@ static struct link *link_for(struct engine *e, const struct pkt *p)
 	struct link *l = is_edge(e) ? &e->link[0] : link_by_addr(e, &p->dst6);
 	bool src_ours;
 
-	if (!l || !l->used) {
+	if (!l || !l->used || l->ending) {
 		if (e->now - e->start < SETTLE_MS) { /* it may come yet */
 			end_packet(e, NULL, DROP_SETTLING);
 			return NULL;
@@ -278,7 +278,7 @@ static void send_error(struct engine *e, struct link *l, const struct pkt *p)
  */
 static bool hop_arrived(const struct engine *e, const struct session *s)
 {
-	return !s->hop_at || e->now - s->hop_at > HOP_SETTLE_MS;
+	return !s->hop_lowered || since(e->now, s->window_at) > HOP_SETTLE_MS;
 }
 
 /* Until M is found nothing over SMALL_OUTER goes whole (design 3). */

@@ -28,13 +28,19 @@
  * about something gone is normal and only counted.
  *
  * One wheel timer per link stands for the earliest of due[].
+ *
+ * The end of a link (link_remove()) takes effect at once for all that could
+ * still come of it; its sessions, perhaps half a million, are given back in
+ * pieces by TIMER_SWEEP, and the link's place when none is left. A HELLO before
+ * that finds the link, and what sessions it still has, alive again.
  */
 #include "core/own.h"
 
 enum {
 	PING_MS = 5000, DEAD_MS = 3 * PING_MS,
 	GONE_MS = 10 * 60 * 1000,
-	PROBE_AFTER_MS = 50
+	PROBE_AFTER_MS = 50,
+	SWEEP_BATCH = 1024
 };
 
 /* -- finding -------------------------------------------------------------------- */
@@ -63,18 +69,33 @@ static struct link *link_by_prefix(struct engine *e, const struct prefix6 *p)
 
 struct link *link_by_addr(struct engine *e, const struct addr6 *a)
 {
-	for (int len = 128; len >= 0; len--) {
-		struct prefix6 p = { .len = (uint8_t)len };
-		struct link *l;
+	for (int word = 2; word >= 0; word--) {
+		uint64_t left = e->has_prefix[word];
 
-		if (!e->prefix_lens[len])
-			continue;
-		p.addr = prefix6_mask(a, p.len);
-		l = link_by_prefix(e, &p);
-		if (l)
-			return l;
+		while (left) { /* the longest first */
+			int bit = 63 - __builtin_clzll(left);
+			struct prefix6 p = { .len = (uint8_t)(64 * word + bit) };
+			struct link *l;
+
+			p.addr = prefix6_mask(a, p.len);
+			l = link_by_prefix(e, &p);
+			if (l)
+				return l;
+			left &= ~(UINT64_C(1) << bit);
+		}
 	}
 	return NULL;
+}
+
+static void count_prefix(struct engine *e, uint8_t len, int add)
+{
+	uint64_t bit = UINT64_C(1) << len % 64;
+
+	e->prefix_lens[len] += (uint32_t)add;
+	if (e->prefix_lens[len])
+		e->has_prefix[len / 64] |= bit;
+	else
+		e->has_prefix[len / 64] &= ~bit;
 }
 
 /* -- life ------------------------------------------------------------------------ */
@@ -104,13 +125,17 @@ void link_init(struct engine *e, struct link *l, const struct prefix6 *prefix,
 		.own_tcp = NOTE_COUNT, .budget = e->conf.budget,
 		.idle_udp_ms = IDLE_UDP_S * 1000,
 		.idle_tcp_ms = IDLE_TCP_S * 1000,
-		.settle_until = now + SETTLE_MS, .sync_next = NONE };
+		.settle_until = now + SETTLE_MS, .sync_next = NONE,
+		.half = { NONE, NONE }, .rest = { NONE, NONE },
+		.own = { NONE, NONE },
+		.tx_list = { NONE, NONE }, .rx_list = { NONE, NONE },
+		.rx_resting = { NONE, NONE } };
 	l->next_eport = (uint16_t)(e->conf.port_lo + rand_below(&e->rand,
 		(uint32_t)(e->conf.port_hi - e->conf.port_lo + 1)));
 	table_add(&e->link_number, number * 2654435761u, n);
 	table_add(&e->link_prefix, hash_prefix(e, &prefix->addr, prefix->len),
 		  n);
-	e->prefix_lens[prefix->len]++;
+	count_prefix(e, prefix->len, 1);
 }
 
 static struct link *link_add(struct engine *e, const struct engine_peer *peer,
@@ -164,27 +189,60 @@ static void tell_route(struct engine *e, struct link *l, bool on)
 	}
 }
 
+/* A HELLO that brings the link back is as the first of a new one: nobody else
+ * knows its keys, and what was told to the other end is gone in part.
+ */
+static void forget_peer(struct link *l)
+{
+	memset(l->old_epoch, 0, sizeof(l->old_epoch));
+	l->peer_epoch = l->synced = 0;
+	l->peer_counter = l->relay_counter = 0;
+	l->peer_synced = l->shared_up = l->peer_shared = false;
+	l->syncing = false;
+	l->sync_next = NONE;
+	l->rx = (struct keys){ 0 };
+}
+
 static void link_remove(struct engine *e, struct link *l, msec now)
 {
-	uint32_t n = link_index(e, l);
-
 	if (e->train.open)
 		arrive_end(e); /* it may be of this link */
 	out_note(e, l, NOTE_LINK_GONE);
 	tell_route(e, l, false);
-	session_remove_all(e, n);
 	carrier_leave_all(e, l, LEFT_CLOSED, now);
-	context_drop_link(e, n, now);
+	context_new_era(e, l, now);
 	shared_unlatch(e, l);
 	parts_drop(e, l);
 	for (uint32_t c = 0; c < e->conf.conns; c++)
-		if (e->conn[c].used && e->conn[c].link == n)
+		if (e->conn[c].used && e->conn[c].link == link_index(e, l))
 			e->conn[c].link = NONE;
+	forget_peer(l);
+	l->ending = true;
+	l->control = l->relay = NONE;
+	for (int t = 0; t < TIMER_COUNT; t++)
+		l->due[t] = 0;
+	link_due(e, l, TIMER_SWEEP, now + 1); /* the outbox names it */
+}
+
+/* Give back what is left of former eras, and of a link that ends, its place. */
+static void sweep_timer(struct engine *e, struct link *l, msec now)
+{
+	bool done = context_sweep(e, l, SWEEP_BATCH, now);
+	uint32_t n = link_index(e, l);
+
+	if (l->ending)
+		done = session_sweep(e, l, SWEEP_BATCH) && done;
+	if (!done) {
+		link_due(e, l, TIMER_SWEEP, now + 1);
+		return;
+	}
+	if (!l->ending)
+		return;
 	table_remove(&e->link_number, n);
 	table_remove(&e->link_prefix, n);
-	e->prefix_lens[l->prefix.len]--;
+	count_prefix(e, l->prefix.len, -1);
 	wheel_clear(&e->wheel, timer_of_link(e, n));
-	l->used = false;
+	l->used = l->ending = false;
 }
 
 void link_want_relay(struct engine *e, struct link *l, bool on, msec now)
@@ -250,8 +308,6 @@ static void note_replaced(struct link *l, uint64_t epoch)
 static void new_epoch(struct engine *e, struct link *l, uint64_t epoch,
 		      msec now)
 {
-	uint32_t n = link_index(e, l);
-
 	if (l->peer_epoch == epoch)
 		return;
 	for (int i = 0; i < OLD_EPOCHS; i++) /* it is back, alone */
@@ -259,8 +315,7 @@ static void new_epoch(struct engine *e, struct link *l, uint64_t epoch,
 			l->old_epoch[i] = 0;
 	if (l->peer_epoch) {
 		carrier_leave_all(e, l, LEFT_NAT, now);
-		context_drop_tx(e, n);
-		context_drop_rx(e, n, now);
+		context_new_era(e, l, now);
 		shared_unlatch(e, l);
 		parts_drop(e, l);
 		if (!is_edge(e))
@@ -361,7 +416,7 @@ static bool hello_sane(const struct msg_hello *m)
 static void hub_relay(struct engine *e, struct link *l, uint32_t conn,
 		      const struct msg_hello *m)
 {
-	if (!l || l->peer_epoch != m->epoch || m->counter <= l->relay_counter) {
+	if (!l || l->ending || l->peer_epoch != m->epoch || m->counter <= l->relay_counter) {
 		bye(e, conn, BYE_REPLACED, "no control connection, or an older one");
 		return;
 	}
@@ -383,6 +438,7 @@ static void hub_control(struct engine *e, struct link *l, uint32_t conn,
 		bye(e, conn, BYE_REPLACED, "an older connection");
 		return;
 	}
+	l->ending = false;
 	e->conn[conn].link = link_index(e, l);
 	e->conn[conn].greeted = true;
 	memcpy(l->name, e->conn[conn].peer.name, sizeof(l->name));
@@ -678,7 +734,7 @@ void link_timer(struct engine *e, uint32_t n, msec now)
 		[TIMER_GONE] = gone_timer, [TIMER_FRESH] = fresh_timer,
 		[TIMER_SILENT] = silent_timer,
 		[TIMER_EVICTED] = budget_evicted,
-		[TIMER_CONFIRM] = confirm_timer,
+		[TIMER_CONFIRM] = confirm_timer, [TIMER_SWEEP] = sweep_timer,
 	};
 	struct link *l = &e->link[n];
 	msec first = NEVER;
@@ -703,7 +759,7 @@ void engine_revoke(struct engine *e, uint32_t n, msec now)
 	struct link *l = &e->link[n];
 
 	e->now = now;
-	if (n >= e->conf.links || !l->used)
+	if (n >= e->conf.links || !l->used || l->ending)
 		return;
 	bye(e, l->relay, BYE_REVOKED, "certificate revoked");
 	bye(e, l->control, BYE_REVOKED, "certificate revoked");
@@ -713,13 +769,11 @@ void engine_revoke(struct engine *e, uint32_t n, msec now)
 void engine_stop(struct engine *e, msec now)
 {
 	e->now = now;
-	for (uint32_t n = 0; n < e->conf.links; n++) {
-		struct link *l = &e->link[n];
-
-		if (!l->used)
-			continue;
-		carrier_leave_all(e, l, LEFT_CLOSED, now);
-		bye(e, l->relay, BYE_STOP, "daemon stops");
-		bye(e, l->control, BYE_STOP, "daemon stops");
+	for (uint32_t n = 0; n < e->conf.links; n++) { /* messages first */
+		bye(e, e->link[n].relay, BYE_STOP, "daemon stops");
+		bye(e, e->link[n].control, BYE_STOP, "daemon stops");
 	}
+	for (uint32_t n = 0; n < e->conf.links; n++)
+		if (e->link[n].used)
+			carrier_leave_all(e, &e->link[n], LEFT_CLOSED, now);
 }

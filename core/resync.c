@@ -22,14 +22,15 @@
 /* What was sent before the other end was heard last may be lost: SLACK is more
  * than the silence that ends a connection.
  */
-enum { SYNC_BATCH = 128, SYNC_MS = 20, SYNC_SLACK_MS = 30 * 1000 };
+enum { SYNC_BATCH = 128, SYNC_VISITS = 1024, SYNC_MS = 20,
+	SYNC_SLACK_MS = 30 * 1000 };
 enum { STATE_LIVE = 1 };
 
 static void send_record(struct engine *e, struct link *l,
 			const struct session *s, msec now)
 {
 	const struct tcp_side *up = &s->side[UP], *down = &s->side[DOWN];
-	msec idle = now - s->seen;
+	msec idle = since(now, s->seen);
 	struct msg m = { .type = MSG_STATE, .u.state = {
 		.host = s->host, .peer = s->peer, .proto = s->proto,
 		.host_port = s->host_port, .peer_port = s->peer_port,
@@ -41,7 +42,7 @@ static void send_record(struct engine *e, struct link *l,
 		.next_up = up->end, .next_down = down->end,
 		.hop_up = is_edge(e) ? s->hop : s->hop_rx,
 		.hop_down = is_edge(e) ? s->hop_rx : s->hop,
-		.idle_ms = idle > UINT32_MAX ? UINT32_MAX : (uint32_t)idle } };
+		.idle_ms = (uint32_t)idle } };
 
 	out_message(e, l, &m);
 }
@@ -49,7 +50,8 @@ static void send_record(struct engine *e, struct link *l,
 void resync_start(struct engine *e, struct link *l, msec heard, msec now)
 {
 	l->synced = 0; /* until its STATE_END */
-	l->sync_next = 0;
+	l->syncing = true;
+	l->sync_next = l->rest.first;
 	l->sync_since = l->peer_synced && heard > SYNC_SLACK_MS ?
 			heard - SYNC_SLACK_MS : 0;
 	link_due(e, l, TIMER_SETTLE, now);
@@ -58,26 +60,28 @@ void resync_start(struct engine *e, struct link *l, msec heard, msec now)
 void resync_timer(struct engine *e, struct link *l, msec now)
 {
 	struct msg end = { .type = MSG_STATE_END };
-	int sent = 0;
+	int sent = 0, visits = 0;
 
-	if (l->control == NONE || l->sync_next == NONE)
+	if (l->control == NONE || !l->syncing)
 		return;
-	while (l->sync_next < e->top_session && sent < SYNC_BATCH) {
-		const struct session *s = &e->session[l->sync_next++];
+	while (l->sync_next != NONE && sent < SYNC_BATCH &&
+	       visits++ < SYNC_VISITS) {
+		const struct session *s = &e->session[l->sync_next];
 
-		if (s->state != SESSION_LIVE || s->link != link_index(e, l) ||
-		    s->seen < l->sync_since)
+		l->sync_next = s->next;
+		if (s->state != SESSION_LIVE ||
+		    since(now, s->seen) > now - l->sync_since)
 			continue;
 		if (s->carrier != NONE)
 			fast_pull(e, s->carrier);
 		send_record(e, l, s, now);
 		sent++;
 	}
-	if (sent == SYNC_BATCH) {
+	if (l->sync_next != NONE) {
 		link_due(e, l, TIMER_SETTLE, now + SYNC_MS);
 		return;
 	}
-	l->sync_next = NONE;
+	l->syncing = false;
 	out_message(e, l, &end);
 }
 
@@ -109,7 +113,7 @@ static void merge(struct engine *e, uint32_t n, const struct msg_state *m,
 {
 	struct session *s = &e->session[n];
 	struct tcp_side *up = &s->side[UP], *down = &s->side[DOWN];
-	bool theirs_later = is_new || now - s->seen > m->idle_ms;
+	bool theirs_later = is_new || since(now, s->seen) > m->idle_ms;
 
 	if (m->proto == PROTO_TCP && (m->known & KNOWN_ANY)) {
 		if (!(up->known & KNOWN_ANY) || theirs_later) {
@@ -121,7 +125,7 @@ static void merge(struct engine *e, uint32_t n, const struct msg_state *m,
 		merge_syn(e, n, m);
 	}
 	if (theirs_later)
-		s->seen = now - m->idle_ms;
+		s->seen = (msec32)(now - m->idle_ms);
 	s->hop_rx = is_edge(e) ? m->hop_down : m->hop_up;
 	if (!s->hop_rx)
 		s->hop_rx = 64;

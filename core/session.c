@@ -4,18 +4,19 @@
  *
  * Theory of operation
  * ===================
- * One array of sessions of fixed size, a hash index by tuple, a free list
- * through @older. Nothing is allocated. Both ends of a link hold the same
- * record; neither is the master.
+ * One array of sessions of fixed size, a hash index by tuple, a free list.
+ * Nothing is allocated. Each session stands in one of two lists of its link, so
+ * that nothing ever walks over the sessions of others. Both ends of a link hold
+ * the same record; neither is the master.
  *
  * Ageing (design 3.8): a session has one timer. A packet in either direction
  * only notes the time; when the timer fires it is set again to what is left,
  * so a packet costs no timer work. Time-outs: timeout_of().
  *
  * Full is normal: an inbound session whose host has not answered yet is
- * evicted first (oldest first, list oldest_half .. newest_half), so a scan of
- * a prefix evicts only itself. Else the new session is refused and counted;
- * what exists goes on.
+ * evicted first, the oldest of the same link (list half), else of any link, so
+ * a scan of a prefix evicts only itself. Else the new session is refused and
+ * counted; what exists goes on.
  *
  * What an attacker can do: packets with chosen tuples open inbound sessions,
  * if policy lets them, up to the caps of the link; forged TCP segments are
@@ -27,7 +28,7 @@
 
 enum { MINUTE = 60 * 1000, LINGER_MS = 10 * 1000 };
 /* A link may use half of all sessions of a hub. */
-enum { LINK_SHARE = 2, HALF_TRIES = 64 };
+enum { LINK_SHARE = 2 };
 
 struct tuple tuple_of(const struct pkt *p, enum dir d)
 {
@@ -97,63 +98,72 @@ static msec timeout_of(const struct engine *e, const struct session *s)
 	}
 }
 
-static void half_push(struct engine *e, uint32_t n)
-{
-	struct session *s = &e->session[n];
-
-	s->older = e->newest_half;
-	s->newer = NONE;
-	if (e->newest_half != NONE)
-		e->session[e->newest_half].newer = n;
-	else
-		e->oldest_half = n;
-	e->newest_half = n;
-}
-
-static void half_drop(struct engine *e, uint32_t n)
-{
-	struct session *s = &e->session[n];
-
-	if (s->older != NONE)
-		e->session[s->older].newer = s->newer;
-	else
-		e->oldest_half = s->newer;
-	if (s->newer != NONE)
-		e->session[s->newer].older = s->older;
-	else
-		e->newest_half = s->older;
-}
-
 static bool is_half(const struct session *s)
 {
 	return s->state == SESSION_OPENING && s->initiator == BY_PEER;
 }
 
-/* The oldest of a link, or NONE if it has none among the oldest of all. */
-static uint32_t half_of(const struct engine *e, uint32_t link)
+/* Last in the list of its link that its state says. */
+static void chain_in(struct engine *e, uint32_t n)
 {
-	uint32_t n = e->oldest_half;
+	struct session *s = &e->session[n];
+	struct link *l = &e->link[s->link];
+	struct chain *c = is_half(s) ? &l->half : &l->rest;
 
-	for (int i = 0; n != NONE && i < HALF_TRIES; i++) {
-		if (e->session[n].link == link)
-			return n;
-		n = e->session[n].newer;
-	}
-	return NONE;
+	s->prev = c->last;
+	s->next = NONE;
+	if (c->last != NONE)
+		e->session[c->last].next = n;
+	else
+		c->first = n;
+	c->last = n;
+	e->half_count += is_half(s);
+}
+
+static void chain_out(struct engine *e, uint32_t n)
+{
+	struct session *s = &e->session[n];
+	struct link *l = &e->link[s->link];
+	struct chain *c = is_half(s) ? &l->half : &l->rest;
+
+	if (l->sync_next == n)
+		l->sync_next = s->next;
+	if (s->prev != NONE)
+		e->session[s->prev].next = s->next;
+	else
+		c->first = s->next;
+	if (s->next != NONE)
+		e->session[s->next].prev = s->prev;
+	else
+		c->last = s->prev;
+	e->half_count -= is_half(s);
+}
+
+/* A half-open session of any link, in turn; NONE if there is none. */
+static uint32_t any_half(struct engine *e)
+{
+	if (!e->half_count)
+		return NONE;
+	while (e->link[e->half_cursor].half.first == NONE)
+		e->half_cursor = (e->half_cursor + 1) % e->conf.links;
+	return e->link[e->half_cursor].half.first;
 }
 
 /* A used place, else an untouched one, else that of a half-open session. */
-static uint32_t take_place(struct engine *e)
+static uint32_t take_place(struct engine *e, const struct link *l)
 {
 	uint32_t n;
 
 	if (e->free_session == NONE && e->top_session < e->conf.sessions)
 		return e->top_session++;
-	if (e->free_session == NONE && e->oldest_half != NONE)
-		session_remove(e, e->oldest_half);
+	if (e->free_session == NONE) {
+		n = l->half.first != NONE ? l->half.first : any_half(e);
+		if (n == NONE)
+			return NONE;
+		session_remove(e, n);
+	}
 	n = e->free_session;
-	if (n != NONE)
-		e->free_session = e->session[n].older;
+	e->free_session = e->session[n].next;
 	return n;
 }
 
@@ -172,27 +182,25 @@ uint32_t session_add(struct engine *e, const struct tuple *t, uint32_t link,
 	uint32_t n, hash = hash_tuple(e, t);
 
 	if (!is_edge(e) && l->sessions >= e->conf.sessions / LINK_SHARE) {
-		n = half_of(e, link);
-		if (n == NONE)
+		if (l->half.first == NONE)
 			return NONE;
-		session_remove(e, n);
+		session_remove(e, l->half.first);
 	}
-	n = take_place(e);
+	n = take_place(e, l);
 	if (n == NONE)
 		return NONE;
 	e->session[n] = (struct session){
 		.host = t->host, .peer = t->peer, .host_port = t->host_port,
 		.peer_port = t->peer_port, .proto = t->proto,
 		.state = SESSION_OPENING, .initiator = (uint8_t)by,
-		.via = VIA_COUNT, .link = link, .carrier = NONE,
-		.seen = now, .window_at = now, .hop_rx = 64,
-		.label = flow_label(hash),
+		.via = VIA_COUNT, .link = link & LINK_BITS, .carrier = NONE,
+		.seen = (msec32)now, .window_at = (msec32)now, .hop_rx = 64,
+		.label = flow_label(hash) & LABEL_BITS,
 	};
 	table_add(&e->sessions, hash, n);
 	e->session_count++;
 	l->sessions++;
-	if (by == BY_PEER)
-		half_push(e, n);
+	chain_in(e, n);
 	wheel_set(&e->wheel, n, now + timeout_of(e, &e->session[n]));
 	return n;
 }
@@ -224,23 +232,22 @@ void session_remove(struct engine *e, uint32_t n)
 	}
 	if (s->carrier != NONE)
 		carrier_leave(e, s->carrier, LEFT_CLOSED, false, e->now);
-	if (is_half(s))
-		half_drop(e, n);
+	chain_out(e, n);
 	wheel_clear(&e->wheel, n);
 	table_remove(&e->sessions, n);
 	e->link[s->link].sessions--;
 	e->session_count--;
 	s->state = SESSION_FREE;
-	s->older = e->free_session;
+	s->next = e->free_session;
 	e->free_session = n;
 }
 
-void session_remove_all(struct engine *e, uint32_t link)
+bool session_sweep(struct engine *e, struct link *l, uint32_t most)
 {
-	for (uint32_t n = 0; n < e->top_session; n++)
-		if (e->session[n].state != SESSION_FREE &&
-		    e->session[n].link == link)
-			session_remove(e, n);
+	while (most-- && l->sessions)
+		session_remove(e, l->half.first != NONE ? l->half.first :
+			       l->rest.first);
+	return !l->sessions;
 }
 
 /* The one place where a session's state changes. */
@@ -248,14 +255,16 @@ static void enter(struct engine *e, uint32_t n, enum session_state state,
 		  msec now)
 {
 	struct session *s = &e->session[n];
+	bool moves = is_half(s) || (state == SESSION_OPENING &&
+				    s->initiator == BY_PEER);
 
 	if (s->state == state)
 		return;
-	if (is_half(s))
-		half_drop(e, n);
+	if (moves)
+		chain_out(e, n);
 	s->state = (uint8_t)state;
-	if (is_half(s))
-		half_push(e, n);
+	if (moves)
+		chain_in(e, n);
 	wheel_set(&e->wheel, n, now + timeout_of(e, s));
 	if (s->carrier != NONE)
 		fast_settle(e, s->carrier);
@@ -366,7 +375,7 @@ bool session_track(struct engine *e, uint32_t n, const struct pkt *p,
 	enum dir first = s->initiator == BY_HOST ? UP : DOWN;
 	bool fits = true;
 
-	s->seen = now;
+	s->seen = (msec32)now;
 	if (s->packets < FIRST_SHORT)
 		s->packets++;
 	if (p->l4 == PROTO_TCP)
@@ -388,22 +397,21 @@ bool session_hop_ok(struct engine *e, uint32_t n, const struct pkt *p, msec now)
 
 	if (!s->hop) {
 		s->hop = s->window_min = s->window_before = p->hop;
-		s->window_at = now;
+		s->window_at = (msec32)now;
 		carrier_tell_hop(e, s);
 	}
-	if (now - s->window_at > HOP_SETTLE_MS) {
+	if (since(now, s->window_at) > HOP_SETTLE_MS) {
 		lowest = s->window_min > s->window_before ? s->window_min :
 			 s->window_before;
+		s->hop_lowered = lowest < s->hop;
 		if (lowest != s->hop) {
-			if (lowest < s->hop)
-				s->hop_at = now;
 			s->hop = lowest;
 			carrier_tell_hop(e, s);
 		}
 		s->hop_settled = true;
 		s->window_before = s->window_min;
 		s->window_min = p->hop;
-		s->window_at = now;
+		s->window_at = (msec32)now;
 	}
 	if (p->hop < s->window_min)
 		s->window_min = p->hop;
@@ -415,13 +423,13 @@ bool session_hop_ok(struct engine *e, uint32_t n, const struct pkt *p, msec now)
 void session_timer(struct engine *e, uint32_t n, msec now)
 {
 	struct session *s = &e->session[n];
-	msec due;
+	msec idle, most = timeout_of(e, s);
 
 	if (s->carrier != NONE)
 		fast_pull(e, s->carrier);
-	due = s->seen + timeout_of(e, s);
-	if (now < due)
-		wheel_set(&e->wheel, n, due);
+	idle = since(now, s->seen);
+	if (idle < most)
+		wheel_set(&e->wheel, n, now + most - idle);
 	else
 		session_remove(e, n);
 }

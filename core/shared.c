@@ -30,7 +30,8 @@ struct link *link_by_number(const struct engine *e, uint32_t number)
 {
 	uint32_t n = table_first(&e->link_number, number * 2654435761u);
 
-	while (n != NONE && e->link[n].my_number != number)
+	while (n != NONE && (e->link[n].my_number != number ||
+			     e->link[n].ending))
 		n = table_next(&e->link_number, n);
 	return n == NONE ? NULL : &e->link[n];
 }

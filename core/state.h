@@ -78,35 +78,63 @@ struct tcp_side {
 enum session_state { SESSION_FREE, SESSION_OPENING, SESSION_LIVE,
 	SESSION_CLOSING };
 
+/* A moment of the last 49 days: the low half of a msec. */
+typedef uint32_t msec32;
+
+static inline msec since(msec now, msec32 at)
+{
+	return (uint32_t)((uint32_t)now - at);
+}
+
+/** struct chain - ends of a list of objects known by number, NONE if empty */
+struct chain {
+	uint32_t first, last;
+};
+
+enum { LINK_BITS = (1 << 12) - 1, LABEL_BITS = (1 << 20) - 1 };
+
 /** struct session - one inner flow
+ *
+ * Two lines of the cache: a packet of UDP needs the first one only, and a hub
+ * has a million of them.
+ *
  * @carrier: its own carrier, or NONE
  * @hop, @hop_rx: hop limit agreed for what we send; for what we deliver
  * @hop_settled: @hop has been the lowest for a second
- * @hop_at: when it was lowered last, 0 never
  * @window_min, @window_at: lowest since then; @window_before: the time before
+ * @hop_lowered: @hop became lower at @window_at
  * @moved: bytes on shared or relay since it was there last
  * @packets: until FIRST_SHORT
  * @seen: last packet in either direction
  * @via: what the last packet was sent on
  * @label: flow label of what we deliver (RFC 6437), never 0
- * @syn_at: hub: when the host's SYN was delivered last
+ * @syn_at: hub: when the host's SYN was delivered last, 0 never
  * @retry_at: edge: no new own carrier before that; @failures: carriers that it
  *	lost in trouble in a row
  * @told_close: CLOSE was sent or received
+ * @prev, @next: in a list of its link; of the free ones
  */
 struct session {
 	struct addr6 host, peer;
 	uint16_t host_port, peer_port;
 	uint8_t proto, state, initiator, via;
-	uint32_t link, carrier, label;
-	uint8_t hop, hop_rx, window_min, window_before, failures;
-	bool hop_settled, told_close, reset;
-	uint8_t packets;
-	uint32_t moved;
-	msec window_at, hop_at, seen, syn_at, retry_at;
+	uint32_t link : 12, label : 20;
+	uint32_t carrier;
+	uint8_t hop, hop_rx, window_min, window_before;
+	uint8_t failures, packets;
+	bool hop_settled;
+	bool told_close : 1, reset : 1, hop_lowered : 1;
+	msec32 seen, window_at;
+
 	struct tcp_side side[2];
-	uint32_t older, newer;	/* list of OPENING inbound sessions */
+	union {
+		msec32 syn_at, retry_at;
+	};
+	uint32_t moved;
+	uint32_t prev, next;
 };
+
+_Static_assert(sizeof(struct session) == 128, "two lines of the cache");
 
 /* FIRST: latched by the host's real SYN. MID: opened in mid-stream or for an
  * inbound session. UDP. PROBE: no session, tests the path.
@@ -148,9 +176,10 @@ struct fast_seen {
  *	below, and numbers may wrap
  * @slot: its place in the fast path, 0: none. @carried: packets, up to 255
  * @elsewhere_at: when a packet of the session took another carrier
+ * @prev, @next: in the list of its link; @next: of the free ones
  */
 struct carrier {
-	uint32_t link, session, name;
+	uint32_t link, session, name, prev, next;
 	uint8_t state, kind, proto, tried, rtx, seen_altered;
 	bool opened, latched, syn_open, advance_due, inbound;
 	uint16_t eport, hport;
@@ -169,16 +198,22 @@ struct carrier {
 
 /** struct context - header fields behind a number
  * @ref: tx: of the CONTEXT message. @number: 0: not answered yet; rx: free
+ * @era: of the link when it was made; means nothing in another
  * @at: tx: asked or used; rx: used
  * @rest_until: rx: forgotten, not to be used again before
+ * @prev, @next: in a list of its link, while used or at rest
  */
 struct context {
 	bool used;
-	uint8_t nh, hop;
-	uint32_t link, number, ref;
+	uint8_t nh, hop, era;
+	uint32_t link, number, ref, prev, next;
 	struct addr6 host, peer;
-	msec at, rest_until;
+	union {
+		msec at, rest_until;
+	};
 };
+
+_Static_assert(sizeof(struct context) == 64, "one line of the cache");
 
 /** struct window - which counters came (RFC 4303, 3.4.3 in kind) */
 struct window {
@@ -194,14 +229,20 @@ struct keys {
 
 enum timer { TIMER_PING, TIMER_PUNCH, TIMER_SIZE, TIMER_PROBE, TIMER_BUDGET,
 	TIMER_SETTLE, TIMER_GONE, TIMER_FRESH, TIMER_SILENT, TIMER_EVICTED,
-	TIMER_CONFIRM,
+	TIMER_CONFIRM, TIMER_SWEEP,
 	TIMER_COUNT };
 
 enum { OLD_EPOCHS = 4 };
 
-/** struct link - everything between one edge and its hub */
+/** struct link - everything between one edge and its hub
+ * @ending: it is being removed, in pieces; a HELLO brings it back
+ * @half, @rest: its sessions: OPENING inbound ones, all others; oldest first
+ * @own: its carriers. @tx_list, @rx_list: its contexts in use, oldest era first
+ * @rx_resting: those whose numbers rest
+ * @syncing: resynchronising; @sync_next: the session that is next, NONE: END
+ */
 struct link {
-	bool used;
+	bool used, ending, syncing;
 	char name[ENGINE_NAME];
 	uint8_t serial[ENGINE_SERIAL];
 	struct prefix6 prefix;
@@ -253,6 +294,8 @@ struct link {
 	uint16_t next_eport, next_hport;
 	msec probe_wait, own_off_until;
 	bool probing;
+	struct chain half, rest, own, tx_list, rx_list, rx_resting;
+	uint8_t era;
 	uint32_t sessions, sync_next;
 	uint32_t contexts, tx_contexts;	/* rx, resting ones included; tx */
 	struct traffic sent[VIA_COUNT], received[VIA_COUNT];
@@ -310,15 +353,16 @@ struct engine {
 
 	struct session *session;
 	struct table sessions;
-	uint32_t free_session;		/* chained through older */
+	uint32_t free_session;		/* chained through next */
 	uint32_t top_session;		/* all from here on are untouched */
-	uint32_t oldest_half, newest_half;	/* OPENING inbound */
 	uint32_t session_count;
+	uint32_t half_count;		/* OPENING inbound */
+	uint32_t half_cursor;		/* link to take the next from */
 
 	struct carrier *own;
 	struct table own_key;		/* by outer 5-tuple, or announced */
 	struct table own_name;		/* by link and name */
-	uint32_t free_own;		/* chained through session */
+	uint32_t free_own;		/* chained through next */
 	uint32_t top_own;		/* all from here on are untouched */
 	uint32_t next_name;
 
@@ -334,7 +378,8 @@ struct engine {
 	struct table link_number;
 	struct table link_prefix;
 	struct table link_latch;	/* hub: by address of shared */
-	uint8_t prefix_lens[129];	/* links per prefix length */
+	uint32_t prefix_lens[129];	/* links per prefix length */
+	uint64_t has_prefix[3];		/* bit per length that has links */
 	struct conn *conn;
 
 	struct syn syns[SYN_RING];
@@ -425,8 +470,8 @@ uint32_t session_find(const struct engine *e, const struct tuple *t);
 uint32_t session_add(struct engine *e, const struct tuple *t, uint32_t link,
 		     enum initiator by, msec now);
 void session_remove(struct engine *e, uint32_t n);
-/** session_remove_all() - All of a link */
-void session_remove_all(struct engine *e, uint32_t link);
+/** session_sweep() - Remove at most @most of a link's. Return: none is left */
+bool session_sweep(struct engine *e, struct link *l, uint32_t most);
 /** session_track() - Note a packet that travels in @d; keeps state and idle
  * time. Return: it opened nothing new and may be believed (TCP: in window)
  */
@@ -624,11 +669,12 @@ void context_told(struct engine *e, struct link *l,
 void context_forget(struct engine *e, struct link *l, uint32_t number,
 		    msec now);
 void context_unknown(struct engine *e, struct link *l, uint32_t number);
-/** context_drop_tx(), context_drop_rx() - All of a link */
-void context_drop_tx(struct engine *e, uint32_t link);
-void context_drop_rx(struct engine *e, uint32_t link, msec now);
-/** context_drop_link() - The link ends: both, and what rests is nobody's */
-void context_drop_link(struct engine *e, uint32_t link, msec now);
+/** context_new_era() - All contexts of a link mean nothing any more */
+void context_new_era(struct engine *e, struct link *l, msec now);
+/** context_sweep() - Give back at most @most of former eras, and of a link that
+ * ends what rests. Return: none is left
+ */
+bool context_sweep(struct engine *e, struct link *l, uint32_t most, msec now);
 
 /* -- link.c ---------------------------------------------------------------- */
 

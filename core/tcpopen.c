@@ -357,11 +357,12 @@ static void hub_syn(struct engine *e, uint32_t n, struct pkt *p, msec now)
 		hub_make_synack(e, n, now);
 		return;
 	}
-	if (now - s->syn_at <= SYN_AGAIN_MS || s->state == SESSION_CLOSING) {
+	if (since(now, s->syn_at) <= SYN_AGAIN_MS ||
+	    s->state == SESSION_CLOSING) {
 		carrier_swallow(e, c, DROP_SWALLOWED_SYN);
 		return;
 	}
-	s->syn_at = now;
+	s->syn_at = (msec32)now;
 	session_track(e, c->session, p, UP, now);
 	carrier_in(e, n, p, now);
 }
@@ -430,10 +431,10 @@ bool owntcp_delivered(struct engine *e, uint32_t session, const struct pkt *p,
 	uint32_t n = s->carrier;
 
 	if (!is_edge(e) && tcp_is_syn(p)) {
-		bool again = s->syn_at && now - s->syn_at <= SYN_AGAIN_MS;
+		bool again = s->syn_at && since(now, s->syn_at) <= SYN_AGAIN_MS;
 
 		if (!again)
-			s->syn_at = now;
+			s->syn_at = (msec32)now;
 		return !again;
 	}
 	if (is_edge(e) && tcp_is_synack(p) && n != NONE &&

@@ -83,7 +83,8 @@ START_TEST(unknown_number)
 
 	query(s, 1000);
 	query(s, 1001);
-	context_drop_rx(n->e, 0, s->now);
+	for (uint32_t k = 0; k < n->conf.contexts; k++)
+		n->e->rx[k].era++;
 	udp_send(s, 0, UP, 1002, DNS, 40);
 	sim_run(s, 200);
 	ck_assert_uint_eq(n->e->drops[DROP_CONTEXT], 1);
@@ -206,10 +207,12 @@ START_TEST(churn_costs_its_own_link)
 	for (int i = 0; i < 200; i++) {
 		number = ask_hub(s, 0, (uint8_t)(i + 10));
 		given += number != 0;
-		if (_i)
-			context_drop_rx(s->hub.e, 0, s->now);
-		else if (number)
+		if (_i) {
+			context_new_era(s->hub.e, l, s->now);
+			context_sweep(s->hub.e, l, 64, s->now);
+		} else if (number) {
 			context_forget(s->hub.e, l, number, s->now);
+		}
 	}
 	ck_assert_uint_eq(given, 64 / 4);
 	for (uint8_t i = 0; i < 64 / 4; i++)

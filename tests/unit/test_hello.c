@@ -126,6 +126,7 @@ START_TEST(place_of_another)
 	open_conn(s, 11, 3);
 	hello(s, 11, CONN_RELAY, 77, 2);
 	engine_revoke(s->hub.e, 1, s->now);
+	engine_tick(s->hub.e, s->now += 10);
 	open_conn(s, 12, 2);
 	hello(s, 12, CONN_CONTROL, 78, 1);
 	ck_assert(s->hub.e->link[1].used);
@@ -156,6 +157,7 @@ START_TEST(revoked_while_away)
 	ck_assert(!st.up);
 	ck_assert_int_eq(st.serial[0], 11);
 	engine_revoke(s->hub.e, 1, s->now);
+	engine_tick(s->hub.e, s->now += 10);
 	ck_assert(!engine_link(s->hub.e, 1, &st));
 	sim_end(s);
 }

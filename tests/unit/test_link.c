@@ -231,10 +231,93 @@ START_TEST(revoked)
 	engine_revoke(s->hub.e, s->hub.conf.links, s->now);
 	ck_assert(sim_link(&s->hub)->used);
 	engine_revoke(s->hub.e, 0, s->now);
-	ck_assert(!sim_link(&s->hub)->used);
+	ck_assert(sim_link(&s->hub)->ending);
 	pump(&s->hub);
 	sim_run(s, 100);
+	ck_assert(!sim_link(&s->hub)->used);
 	ck_assert_uint_eq(sim_link(&s->edge[0])->control, NONE);
+	sim_end(s);
+}
+END_TEST
+
+/* Sessions that only the hub knows, as if the edge had opened them. */
+static void many_sessions(struct sim *s, uint32_t count)
+{
+	struct tuple t = { .host = sim_host(0), .peer = sim_peer(),
+		.proto = PROTO_UDP };
+
+	for (uint32_t i = 0; i < count; i++) {
+		t.host_port = (uint16_t)i;
+		ck_assert_uint_ne(session_add(s->hub.e, &t, 0, BY_HOST,
+					      s->now), NONE);
+	}
+}
+
+/* A link with many sessions ends in pieces; nothing passes meanwhile, and the
+ * outbox can name it.
+ */
+START_TEST(ends_in_pieces)
+{
+	struct sim_conf c = usual;
+	struct link_status st;
+	const struct out *o;
+	bool route_off = false;
+	struct sim *s;
+	uint32_t had, ticks = 0;
+
+	c.sessions = 16384;
+	s = sim_up(&c);
+	many_sessions(s, 5000);
+	had = engine_sessions(s->hub.e);
+	engine_revoke(s->hub.e, 0, s->now);
+	ck_assert_uint_eq(engine_sessions(s->hub.e), had);
+	while ((o = engine_next(s->hub.e))) {
+		route_off |= o->kind == OUT_ROUTE && !o->on;
+		if (o->kind == OUT_ROUTE)
+			ck_assert(engine_link(s->hub.e, o->link, &st));
+	}
+	ck_assert(route_off);
+	udp_send(s, 0, DOWN, 5, 0, 10);	/* a session that is not gone yet */
+	ck_assert_uint_eq(s->udp_got[DOWN], 0);
+	for (; sim_link(&s->hub)->used; ticks++) {
+		uint32_t before = engine_sessions(s->hub.e);
+
+		ck_assert_int_lt(ticks, 100);
+		ck_assert_uint_le(engine_deadline(s->hub.e), s->now + 5);
+		s->now += 4;
+		engine_tick(s->hub.e, s->now);
+		ck_assert_uint_le(before - engine_sessions(s->hub.e), 2048);
+		while (engine_next(s->hub.e))
+			;
+	}
+	ck_assert_uint_ge(ticks, 4);
+	ck_assert_uint_eq(engine_sessions(s->hub.e), 0);
+	sim_end(s);
+}
+END_TEST
+
+/* The edge is back before its link has ended: what is left goes on. */
+START_TEST(back_while_ending)
+{
+	struct sim_conf c = usual;
+	struct sim *s;
+
+	c.sessions = 16384;
+	s = sim_up(&c);
+	many_sessions(s, 5000);
+	engine_revoke(s->hub.e, 0, s->now);
+	s->now += 8;
+	engine_tick(s->hub.e, s->now);
+	ck_assert(sim_link(&s->hub)->ending);
+	pump(&s->hub); /* the edge is told, and dials again after 500 ms */
+	link_due(s->hub.e, sim_link(&s->hub), TIMER_SWEEP, s->now + 2000);
+	sim_run(s, 5000);
+	ck_assert(sim_link(&s->hub)->used);
+	ck_assert(!sim_link(&s->hub)->ending);
+	ck_assert_uint_ne(sim_link(&s->hub)->control, NONE);
+	udp_send(s, 0, UP, 7000, ECHO_PORT, 10);
+	sim_run(s, 500);
+	ck_assert_uint_ge(s->udp_got[DOWN], 1);
 	sim_end(s);
 }
 END_TEST
@@ -446,6 +529,8 @@ int main(void)
 	tcase_add_loop_test(tc, datagram_lost, 0, 12);
 	tcase_add_test(tc, gone);
 	tcase_add_test(tc, revoked);
+	tcase_add_test(tc, ends_in_pieces);
+	tcase_add_test(tc, back_while_ending);
 	tcase_add_loop_test(tc, copied_bundle, 0, 3);
 	tcase_add_test(tc, relay_black_hole);
 	tcase_add_test(tc, links_full);

@@ -236,7 +236,7 @@ START_TEST(idle_time_travels)
 
 	m.idle_ms = 23 * 3600 * 1000;
 	resync_state(n->e, sim_link(n), &m, s->now);
-	ck_assert_uint_eq(session_at(n, t)->seen, s->now - m.idle_ms);
+	ck_assert_uint_eq(since(s->now, session_at(n, t)->seen), m.idle_ms);
 	sim_run(s, 3600 * 1000 + 100);
 	ck_assert_ptr_null(session_at(n, t));
 	m.idle_ms = 25 * 3600 * 1000;

@@ -386,6 +386,68 @@ static void many(struct sim *s, enum dir first)
 }
 
 /* No place for another carrier: shared. */
+static uint32_t add(struct sim *s, uint32_t link, uint16_t port,
+		    enum initiator by)
+{
+	struct tuple t = { .host = sim_host(link), .peer = sim_peer(),
+		.proto = PROTO_UDP, .host_port = port };
+
+	return session_add(s->hub.e, &t, link, by, s->now);
+}
+
+/* Who evicts whom: first the half-open ones of the same link, the oldest
+ * first, then those of others; what the host opened goes never.
+ */
+START_TEST(evicted_first)
+{
+	struct sim_conf c = all;
+	struct sim *s;
+	uint32_t a, b;
+
+	c.edges = 3;
+	c.sessions = 64;
+	s = sim_up(&c);
+	a = add(s, 0, 1, BY_PEER);
+	add(s, 0, 2, BY_PEER);
+	b = add(s, 1, 3, BY_PEER);
+	session_alive(s->hub.e, add(s, 1, 4, BY_PEER), s->now);
+	for (uint16_t i = 0; engine_sessions(s->hub.e) < 64; i++)
+		ck_assert_uint_ne(add(s, i % 3, (uint16_t)(100 + i), BY_HOST),
+				  NONE);
+	ck_assert_uint_eq(add(s, 1, 1000, BY_HOST), b);
+	ck_assert_uint_eq(add(s, 1, 1001, BY_HOST), a);
+	ck_assert_uint_ne(add(s, 1, 1002, BY_HOST), NONE);
+	ck_assert_uint_eq(add(s, 1, 1003, BY_HOST), NONE);
+	ck_assert_uint_eq(engine_sessions(s->hub.e), 64);
+	sim_end(s);
+}
+END_TEST
+
+/* All time out in the same moment: no call does it all. */
+START_TEST(closes_in_pieces)
+{
+	struct sim_conf c = all;
+	struct sim *s;
+	uint32_t calls = 0, before;
+
+	c.sessions = 16384;
+	s = sim_up(&c);
+	for (uint16_t i = 0; i < 5000; i++)
+		ck_assert_uint_ne(add(s, 0, i, BY_HOST), NONE);
+	s->now += 6 * 60 * 1000;
+	while ((before = engine_sessions(s->hub.e))) {
+		ck_assert_uint_le(engine_deadline(s->hub.e), s->now);
+		engine_tick(s->hub.e, s->now);
+		while (engine_next(s->hub.e))
+			;
+		ck_assert_uint_le(before - engine_sessions(s->hub.e), 1024);
+		ck_assert_int_lt(++calls, 100);
+	}
+	ck_assert_uint_ge(calls, 5);
+	sim_end(s);
+}
+END_TEST
+
 START_TEST(own_full)
 {
 	struct sim_conf c = all;
@@ -587,6 +649,8 @@ int main(void)
 	tcase_add_test(tc, traceroute);
 	tcase_add_test(tc, ping_traceroute);
 	tcase_add_test(tc, sessions_full);
+	tcase_add_test(tc, evicted_first);
+	tcase_add_test(tc, closes_in_pieces);
 	tcase_add_loop_test(tc, own_full, 0, 2);
 	tcase_add_test(tc, own_refused);
 	tcase_add_loop_test(tc, open_contradicts, 0, 2);

@@ -149,6 +149,7 @@ START_TEST(train_outlives_link)
 	engine_revoke(s->hub.e, 0, s->now);
 	expect(s, &t, 0, TRAIN);
 	ck_assert_ptr_null(next_inner(s));
+	engine_tick(s->hub.e, s->now += 10);
 	ck_assert_uint_eq(engine_sessions(s->hub.e), 0);
 	test_frame_free(&t);
 	test_frame_free(&one);
