@@ -6,9 +6,12 @@
  * ===================
  * Two arrays: the first object of each bucket, and for each object the next of
  * its bucket and its hash, side by side, so that a step along the chain costs
- * one miss of the cache. There are as many buckets as objects, rounded up to a
- * power of two, so chains are short as long as the hash is keyed (siphash13)
- * and nobody can aim at one. Adding cannot fail: an object has its place in the
+ * one miss of the cache. There are as many buckets as there ever were objects:
+ * they grow one by one (linear hashing, Litwin 1980): with an object too many
+ * the next bucket in line is split in two. So a table made for a million that
+ * holds a thousand is as compact, and as fast, as one made for a thousand, and
+ * no call has to move many. Chains are short as long as the hash is keyed
+ * (siphash13) and nobody can aim at one. Adding cannot fail: an object has its place in the
  * array by its number. Removing walks the chain, which saves a back link per
  * object. New objects stand at the head: sessions that begin are the ones that
  * are looked for. Numbers are stored plus one, so that zeroed memory is an
@@ -36,26 +39,50 @@ size_t table_bytes(uint32_t cap)
 
 void table_init(struct table *t, void *memory, uint32_t cap)
 {
-	uint32_t buckets = buckets_for(cap);
-
 	t->head = memory;
-	t->entry = (struct table_entry *)(void *)(t->head + buckets);
-	t->mask = buckets - 1;
+	t->most = buckets_for(cap);
+	t->entry = (struct table_entry *)(void *)(t->head + t->most);
+	t->used = 1;
+	t->mask = 0;
 	t->count = 0;
+}
+
+/* One bucket more: it takes its part of the one that had both. */
+static void grow(struct table *t)
+{
+	uint32_t fresh = t->used++, *at, *to = &t->head[fresh], object;
+
+	if (fresh > t->mask)
+		t->mask = 2 * t->mask + 1;
+	at = &t->head[fresh & t->mask >> 1];
+	while ((object = *at)) {
+		struct table_entry *entry = &t->entry[object - 1];
+
+		if (table_bucket(t, entry->hash) == fresh) {
+			*at = entry->next;
+			*to = object;
+			to = &entry->next;
+		} else {
+			at = &entry->next;
+		}
+	}
+	*to = 0;
 }
 
 void table_add(struct table *t, uint32_t hash, uint32_t object)
 {
-	uint32_t *head = &t->head[hash & t->mask];
+	uint32_t *head;
 
+	if (t->count++ >= t->used && t->used < t->most)
+		grow(t);
+	head = &t->head[table_bucket(t, hash)];
 	t->entry[object] = (struct table_entry){ *head, hash };
 	*head = object + 1;
-	t->count++;
 }
 
 void table_remove(struct table *t, uint32_t object)
 {
-	uint32_t *at = &t->head[t->entry[object].hash & t->mask];
+	uint32_t *at = &t->head[table_bucket(t, t->entry[object].hash)];
 
 	while (*at && *at != object + 1)
 		at = &t->entry[*at - 1].next;
@@ -78,7 +105,7 @@ _Static_assert((uint32_t)(0u - 1) == NONE, "0 - 1 is NONE");
 
 uint32_t table_first(const struct table *t, uint32_t hash)
 {
-	return skip_others(t, t->head[hash & t->mask], hash);
+	return skip_others(t, t->head[table_bucket(t, hash)], hash);
 }
 
 uint32_t table_next(const struct table *t, uint32_t object)

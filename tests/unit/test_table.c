@@ -88,6 +88,34 @@ START_TEST(newest_first)
 }
 END_TEST
 
+/* A large table with few objects uses few buckets, and all are found after
+ * each step of its growth; the newest of equal ones stays the first.
+ */
+START_TEST(grows_with_use)
+{
+	enum { LARGE = 1 << 20, FEW = 300 };
+	void *memory = calloc(1, table_bytes(LARGE));
+	uint64_t seed = 9;
+	uint32_t hash[FEW], i, k;
+	struct table t;
+
+	table_init(&t, memory, LARGE);
+	for (i = 0; i < FEW; i++) {
+		hash[i] = i % 10 ? (uint32_t)test_rand(&seed) : 77;
+		table_add(&t, hash[i], i);
+		for (k = 0; k <= i; k++)
+			test_assert(table_first(&t, hash[k]) ==
+				    (hash[k] == 77 ? i / 10 * 10 : k));
+		test_assert(t.used <= i + 1 && t.used <= t.mask + 1 &&
+			    t.mask < 2 * t.used);
+	}
+	ck_assert_uint_eq(t.used, FEW);
+	for (i = FEW; i < t.most; i++)
+		test_assert(!t.head[i]);
+	free(memory);
+}
+END_TEST
+
 /* Full, and as small as can be; ASan watches the memory's end. */
 START_TEST(sizes)
 {
@@ -122,6 +150,7 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, against_model);
 	tcase_add_test(t, newest_first);
+	tcase_add_test(t, grows_with_use);
 	tcase_add_test(t, sizes);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_ENV);
