@@ -70,8 +70,8 @@ PKG_TEST  := check pkg-config clang cppcheck shellcheck file zsh fish \
 Q := $(if $(V),,@)
 
 .PHONY: all deps deps-build deps-bench check check-all lint gates unit demo \
-	bench bench-short bench-core bench-storm completions fast-prog install \
-	clean FORCE
+	bench bench-short bench-core bench-storm sim sim-check sim-long \
+	sim-mutants completions fast-prog install clean FORCE
 .DELETE_ON_ERROR:
 
 all: $(BIN)
@@ -165,6 +165,46 @@ unit:
 		{ built=no; echo "not ok unit/build"; }; \
 		tests/unit/run.sh $(UNIT_RUN) && [ $$built = ok ]
 
+# The simulator: core and the network around it, as one fast program; and the
+# same with sanitizers. tests/sim/sim.c is for the unit tests.
+SIM_SRCS  := $(sort $(wildcard core/*.c) $(filter-out tests/sim/sim.c,$(wildcard tests/sim/*.c)))
+SIM_FLAGS := -I. -D_GNU_SOURCE -g $(WARN) -MMD -MP
+JOBS      ?= $(shell nproc)
+TRACE     ?= 1
+
+$(B)/sim/fast/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(Q)$(HOST_CC) $(SIM_FLAGS) -O2 -c -o $@ $<
+
+$(B)/sim/safe/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(Q)$(HOST_CC) $(SIM_FLAGS) $(UNIT_CFLAGS) -c -o $@ $<
+
+$(B)/sim/sim: $(SIM_SRCS:%.c=$(B)/sim/fast/%.o)
+	@echo "LD sim"
+	$(Q)$(HOST_CC) -o $@ $^
+
+$(B)/sim/sim-safe: $(SIM_SRCS:%.c=$(B)/sim/safe/%.o)
+	@echo "LD sim-safe"
+	$(Q)$(HOST_CC) $(UNIT_CFLAGS) -o $@ $^
+
+# make sim SEED=n tells one seed (TRACE=2: packets too); sim-long runs N of them
+# from FROM on; sim-mutants plants known mistakes and waits until they are found.
+N         ?= 100000
+FROM      ?= 1
+sim: $(B)/sim/sim
+	@$(if $(SEED),$< -t $(TRACE) $(SEED),$< -r; $< -j $(JOBS) $(FROM) 5000)
+
+sim-check: $(B)/sim/sim $(B)/sim/sim-safe
+	@bad=0; $< -r || bad=1; $< -j $(JOBS) 1 5000 || bad=1; \
+	$(B)/sim/sim-safe -j $(JOBS) 1 500 || bad=1; exit $$bad
+
+sim-long: $(B)/sim/sim
+	@$< -j $(JOBS) $(FROM) $(N)
+
+sim-mutants:
+	@B=$(B) JOBS=$(JOBS) tests/sim/mutants.sh
+
 lint:
 	@B=$(B) tests/lint.sh
 
@@ -239,5 +279,6 @@ install: $(BIN)
 clean:
 	rm -rf $(B) unmap
 
+-include $(SIM_SRCS:%.c=$(B)/sim/fast/%.d) $(SIM_SRCS:%.c=$(B)/sim/safe/%.d)
 -include $(OBJS:.o=.d) $(UNIT_OBJS:.o=.d) $(UNIT_BINS:=.d) \
 	$(BENCH_OBJS:.o=.d) $(STORM_OBJS:.o=.d)

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Run all tests: lint, gates, unit, cli, lab. Each prints "ok NAME",
+# Run all tests: lint, gates, unit, sim, cli, lab. Each prints "ok NAME",
 # "not ok NAME" or "skip NAME: reason"; a script that fails without saying so
 # counts as one failure. The last line has the sums.
 #
@@ -44,6 +44,7 @@ make="make --no-print-directory B=$B"
 	run lint 300 $make lint
 	run gates 120 $make gates
 	run unit 300 $make -k unit
+	run sim 300 $make sim-check
 }
 for t in tests/cli/*.sh; do
 	[ -x "$t" ] || continue

@@ -10,12 +10,26 @@
 
 #include <stdlib.h>
 
-enum { RTO_MS = 300, RTO_MOST_MS = 8000, SYN_RTO_MS = 1000, SCALE = 7,
+enum { RTO_MS = 300, RTO_MOST_MS = 8000, WHOLE_RTO_MOST_MS = 3000, SYN_RTO_MS = 1000, SCALE = 7,
 	MSS = 1440 };
 
-static uint8_t byte_at(uint32_t n, enum dir d)
+/* A stream is a piece of one random cycle, so that bytes are compared fast, and
+ * those of another place or stream do not match.
+ */
+enum { CYCLE = 65521, CHUNK = 4096 };
+
+const uint8_t *sim_bytes(uint32_t salt, uint32_t n, enum dir d)
 {
-	return (uint8_t)(n * 7 + (n >> 8) * 13 + (d == UP ? 1 : 99));
+	static uint8_t cycle[CYCLE + CHUNK];
+	static bool made;
+	uint32_t x = 1;
+
+	for (int i = 0; !made && i < CYCLE + CHUNK; i++) {
+		x = x * 1664525 + 1013904223;
+		cycle[i] = i < CYCLE ? (uint8_t)(x >> 24) : cycle[i - CYCLE];
+	}
+	made = true;
+	return cycle + (n % CYCLE + salt % CYCLE + (d == UP ? 0 : 777)) % CYCLE;
 }
 
 /* -- packets ---------------------------------------------------------------- */
@@ -62,8 +76,7 @@ void udp_send(struct sim *s, uint32_t edge, enum dir d, uint16_t host_port,
 	put16(l4, d == UP ? host_port : peer_port);
 	put16(l4 + 2, d == UP ? peer_port : host_port);
 	put16(l4 + 4, (uint16_t)(UDP_HDR + payload));
-	for (size_t i = 0; i < payload; i++)
-		l4[UDP_HDR + i] = byte_at((uint32_t)i, UP);
+	memcpy(l4 + UDP_HDR, sim_bytes(0, 0, UP), payload);
 	len = packet_build(packet, d == UP ? &host : &peer,
 			   d == UP ? &peer : &host, PROTO_UDP,
 			   (struct span){ l4, UDP_HDR + payload });
@@ -107,11 +120,9 @@ static void udp_packet(struct sim *s, enum dir d, uint32_t edge,
 	s->udp_hop = p->hop;
 	s->udp_tos = p->tos;
 	s->udp_label = get32(bytes.at) & 0xfffff;
-	for (uint32_t i = 0; i < p->payload; i++)
-		if (bytes.at[IP6_HDR + UDP_HDR + i] != byte_at(i, UP)) {
-			sim_error(s, "UDP bytes altered");
-			break;
-		}
+	if (memcmp(bytes.at + IP6_HDR + UDP_HDR, sim_bytes(0, 0, UP),
+		   p->payload))
+		sim_error(s, "UDP bytes altered");
 	if (p->dport != ECHO_PORT && p->dport != 53)
 		return;
 	memcpy(back, bytes.at, bytes.len);
@@ -198,8 +209,9 @@ static void find_sack(const struct end *e, uint32_t sack[2])
 {
 	uint32_t i = e->got, from;
 
-	while (i < e->have_len && !e->have[i])
-		i++;
+	if (i < e->have_len) /* it has, for the last byte is there */
+		i += (uint32_t)((uint8_t *)memchr(e->have + i, 1,
+					e->have_len - i) - (e->have + i));
 	for (from = i; i < e->have_len && e->have[i];)
 		i++;
 	sack[0] = e->irs + 1 + from;
@@ -233,8 +245,7 @@ static void emit(struct tcp *t, enum dir d, const struct out_seg *o)
 	if (syn && t->ecn) /* RFC 3168, 6.1.1 */
 		l4[13] |= o->flags & TCP_ACK ? TCP_ECE : TCP_ECE | TCP_CWR;
 	put16(l4 + 14, (uint16_t)(win > 65535 ? 65535 : win));
-	for (uint32_t i = 0; i < o->len; i++)
-		l4[hdr + i] = byte_at(o->seq - e->iss - 1 + i, d);
+	memcpy(l4 + hdr, sim_bytes(t->salt, o->seq - e->iss - 1, d), o->len);
 	len = packet_build(packet, me, other, PROTO_TCP,
 			   (struct span){ l4, hdr + o->len });
 	packet[7] = e->hop;
@@ -257,9 +268,16 @@ static void timer(struct sim *s, void *arg);
 static void arm(struct tcp *t, enum dir d)
 {
 	struct end *e = &t->end[d];
+	const struct sim *s = t->sim;
 	msec rto = e->state == TCP_OPEN ? rto_of(t->sim) : SYN_RTO_MS;
+	msec most = RTO_MOST_MS;
 
-	for (int i = 0; i < e->backoff && rto < RTO_MOST_MS; i++)
+	if (s->conf.whole) { /* as if it had been measured */
+		rto += 3 * (s->conf.delay + s->conf.far +
+			    s->path[t->edge].delay);
+		most = WHOLE_RTO_MOST_MS;
+	}
+	for (int i = 0; i < e->backoff && rto < most; i++)
 		rto *= 2;
 	e->rto_at = t->sim->now + rto;
 	if (e->timer_set)
@@ -297,12 +315,13 @@ static void push(struct tcp *t, enum dir d)
 	struct end *e = &t->end[d];
 	uint32_t last = e->iss + 1 + e->total + e->fin_wanted;
 	uint32_t most = e->peer_win < t->window ? e->peer_win : t->window;
+	bool idle = e->nxt == e->una;
 
 	if (e->state != TCP_OPEN || e->reset)
 		return;
 	while (e->nxt != last && e->nxt - e->una + e->mss <= most)
 		e->nxt += send_one(t, d, e->nxt);
-	if (e->nxt != e->una)
+	if (e->nxt != e->una && (idle || !e->timer_set))
 		arm(t, d);
 }
 
@@ -391,11 +410,12 @@ static void take_bytes(struct tcp *t, enum dir d, const struct pkt *p)
 		}
 		if (off + p->payload > e->have_len)
 			e->have_len = off + p->payload;
-		for (uint32_t i = 0; i < p->payload; i++) {
-			if (at[i] != byte_at(off + i, !d))
-				sim_error(t->sim, "TCP bytes altered");
-			e->have[off + i] = 1;
-		}
+		if (memcmp(at, sim_bytes(t->salt, off, !d), p->payload))
+			sim_error(t->sim, "TCP bytes altered");
+		if (p->payload)
+			memset(e->have + off, 1, p->payload);
+		if (off <= e->got && off + p->payload > e->got)
+			e->got = off + p->payload;
 		while (e->got < e->have_len && e->have[e->got])
 			e->got++;
 	}
@@ -450,9 +470,13 @@ static void end_packet_in(struct tcp *t, enum dir d, const struct pkt *p)
 
 	e->hop_seen = p->hop;
 	if (p->flags & TCP_RST) {
+		if (!e->reset && !t->end[!d].reset && t->sim->conf.whole)
+			sim_error(t->sim, "a RST that nobody sent");
 		e->reset = true;
 		return;
 	}
+	if (e->reset && t->sim->conf.whole && (p->flags & TCP_ACK))
+		emit(t, d, &(struct out_seg){ p->ack, 0, TCP_RST });
 	if (e->reset || e->state == TCP_CLOSED)
 		return;
 	if (p->flags & TCP_SYN) {
@@ -497,6 +521,24 @@ static void tcp_packet(struct sim *s, const struct pkt *p)
 			end_packet_in(t, to, p);
 			return;
 		}
+	if (s->conf.whole)
+		sim_error(s, "TCP packet of no connection");
+}
+
+/* Nothing leaves an edge's inner TUN for another prefix, or the hub's from
+ * outside of all.
+ */
+static void in_its_place(struct sim *s, enum dir d, uint32_t edge,
+			 const struct pkt *p)
+{
+	bool fits = false;
+
+	if (d == DOWN)
+		fits = prefix6_contains(&s->edge[edge].conf.prefix, &p->dst6);
+	for (uint32_t i = 0; d == UP && i < s->conf.edges; i++)
+		fits |= prefix6_contains(&s->edge[i].conf.prefix, &p->src6);
+	if (!fits && !(p->l4 == PROTO_ICMP6 && icmp6_is_error(p->icmp_type)))
+		sim_error(s, "packet outside its prefix");
 }
 
 void ends_packet(struct sim *s, enum dir d, uint32_t edge, struct span packet)
@@ -513,6 +555,10 @@ void ends_packet(struct sim *s, enum dir d, uint32_t edge, struct span packet)
 	    sum_of(&p.src6, &p.dst6, p.nh, (struct span){ f.at + IP6_HDR,
 		   f.len - IP6_HDR }) != 0xffff)
 		sim_error(s, "checksum wrong");
+	if (s->conf.whole)
+		in_its_place(s, d, edge, &p);
+	if (s->taker && s->taker(s, d, edge, &p))
+		return;
 	if (d == UP)
 		for (edge = 0; edge + 1 < s->conf.edges; edge++)
 			if (prefix6_contains(&s->edge[edge].conf.prefix,
@@ -543,7 +589,8 @@ struct tcp *tcp_new(struct sim *s, uint32_t edge, uint16_t host_port,
 		.scale = true, .edge = edge, .peer_edge = SIM_EDGES, .host = sim_host(edge),
 		.peer = sim_peer(), .host_port = host_port,
 		.peer_port = peer_port, .window = 64 * 1024,
-		.syn_window = 65535 };
+		.syn_window = 65535,
+		.salt = host_port * 131u + peer_port + edge * 7919u };
 	for (int d = UP; d <= DOWN; d++) {
 		struct end *e = &t->end[d];
 

@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * nat.c - a NAT44 with endpoint-dependent mapping and filtering
+ * nat.c - a NAT44 in the words of RFC 4787, and what real ones do wrong
+ *
+ * A flow is a row per inside and outside transport address; what a NAT of less
+ * dependent mapping or filtering would keep once, flows share: the outside port
+ * (flow_new()), or the right to come in (may_enter()). Connections of control
+ * and the sessions of other people in the house are flows as well, of protocols
+ * of their own: they live, expire and are evicted like ours.
  *
  * The strict kind follows TCP by the rules that were measured of Linux
  * conntrack with tcp_loose=0 (design 3.4): first packet must be a SYN; what
@@ -9,7 +15,8 @@
  */
 #include "tests/sim/net.h"
 
-enum { ACK_WINDOW = 66000 };
+enum { ACK_WINDOW = 66000, PROTO_CONTROL = 253, PROTO_HOUSE = 254,
+	PROXY_MS = 5 };
 
 static bool after(uint32_t a, uint32_t b)
 {
@@ -19,45 +26,119 @@ static bool after(uint32_t a, uint32_t b)
 static bool flow_alive(const struct sim *s, const struct nat *n,
 		       const struct nat_flow *f)
 {
-	msec most = f->proto == PROTO_TCP ? n->conf.tcp_ms : n->conf.udp_ms;
+	msec most = f->proto == PROTO_UDP ? n->conf.udp_ms : n->conf.tcp_ms;
 
 	return f->used && s->now - f->seen <= most;
 }
 
 static bool port_taken(const struct sim *s, const struct nat *n,
-		       const struct wire *w, uint16_t port)
+		       const struct nat_flow *like, uint16_t port)
 {
-	for (int i = 0; i < NAT_FLOWS; i++) {
+	for (uint32_t i = 0; i < n->top; i++) {
 		const struct nat_flow *f = &n->flow[i];
 
-		if (flow_alive(s, n, f) && f->proto == w->proto &&
-		    f->out_port == port && taddr4_eq(f->remote, w->to))
+		if (flow_alive(s, n, f) && f->proto == like->proto &&
+		    f->out_port == port && f->out_addr == like->out_addr &&
+		    (n->conf.mapping != BY_ADDR_PORT ||
+		     taddr4_eq(f->remote, like->remote)))
 			return true;
 	}
 	return false;
 }
 
-static struct nat_flow *flow_new(struct sim *s, struct nat *n,
-				 const struct wire *w)
+/* RFC 4787, 4.1: the outside address and port are used again. */
+static const struct nat_flow *flow_like(const struct sim *s,
+					const struct nat *n,
+					const struct nat_flow *like)
 {
-	uint16_t port = w->from.port;
-	struct nat_flow *f = NULL;
+	for (uint32_t i = 0; i < n->top; i++) {
+		const struct nat_flow *f = &n->flow[i];
 
-	for (int i = 0; i < NAT_FLOWS && !f; i++)
+		if (flow_alive(s, n, f) && f->proto == like->proto &&
+		    f->in_port == like->in_port &&
+		    f->in_addr == like->in_addr &&
+		    (n->conf.mapping == BY_NOTHING ||
+		     f->remote.addr == like->remote.addr))
+			return f;
+	}
+	return NULL;
+}
+
+static void make_room(struct sim *s, struct nat *n)
+{
+	struct nat_flow *oldest = NULL;
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < n->top; i++) {
+		struct nat_flow *f = &n->flow[i];
+
+		if (!flow_alive(s, n, f))
+			continue;
+		count++;
+		if (!oldest || (n->conf.least_used ? f->seen < oldest->seen :
+				f->born < oldest->born))
+			oldest = f;
+	}
+	if (n->conf.quota && count >= n->conf.quota)
+		oldest->used = false;
+}
+
+static struct nat_flow *place(struct sim *s, struct nat *n)
+{
+	make_room(s, n);
+	for (uint32_t i = 0; i < n->top; i++)
 		if (!flow_alive(s, n, &n->flow[i]))
-			f = &n->flow[i];
+			return &n->flow[i];
+	return n->top < NAT_FLOWS ? &n->flow[n->top++] : NULL;
+}
+
+/* @like: protocol, inside and remote addresses. */
+static struct nat_flow *flow_new(struct sim *s, struct nat *n,
+				 struct nat_flow like)
+{
+	struct nat_flow *f = place(s, n);
+	const struct nat_flow *other = n->conf.mapping == BY_ADDR_PORT ? NULL :
+				       flow_like(s, n, &like);
+
 	if (!f)
 		return NULL;
+	like.used = true;
+	like.seen = like.born = s->now;
+	like.out_addr = n->addr;
+	like.out_port = like.in_port;
+	if (n->conf.pool > 1)
+		like.out_addr += rand_below(&s->rand, n->conf.pool);
 	if (n->conf.random)
-		port = (uint16_t)(1024 + rand_below(&s->rand, 64000));
-	while (port_taken(s, n, w, port))
-		port = (uint16_t)(1024 + rand_below(&s->rand, 64000));
-	*f = (struct nat_flow){ .used = true, .proto = w->proto,
-		.in_port = w->from.port, .in_addr = w->from.addr,
-		.out_port = port, .remote = w->to, .seen = s->now };
-	if (n->conf.rewrite_seq && w->proto == PROTO_TCP)
-		f->seq_add = rand32(&s->rand);
+		like.out_port = (uint16_t)(1024 + rand_below(&s->rand, 64000));
+	if (other) {
+		like.out_addr = other->out_addr;
+		like.out_port = other->out_port;
+	} else {
+		while (port_taken(s, n, &like, like.out_port))
+			like.out_port = (uint16_t)(1024 +
+				rand_below(&s->rand, 64000));
+	}
+	if (n->conf.rewrite_seq && like.proto == PROTO_TCP)
+		like.seq_add[UP] = rand32(&s->rand);
+	if (n->conf.rewrite_down && like.proto == PROTO_TCP)
+		like.seq_add[DOWN] = rand32(&s->rand);
+	*f = like;
 	return f;
+}
+
+static struct nat_flow *flow_of(const struct sim *s, struct nat *n,
+				const struct nat_flow *like)
+{
+	for (uint32_t i = 0; i < n->top; i++) {
+		struct nat_flow *f = &n->flow[i];
+
+		if (flow_alive(s, n, f) && f->proto == like->proto &&
+		    f->in_port == like->in_port &&
+		    f->in_addr == like->in_addr &&
+		    taddr4_eq(f->remote, like->remote))
+			return f;
+	}
+	return NULL;
 }
 
 /* -- following TCP ------------------------------------------------------------ */
@@ -167,6 +248,16 @@ static void strip(struct wire *w)
 	memset(tcp + TCP_HDR, 1, len - TCP_HDR);
 }
 
+/* All SYNs here have MSS first. */
+static void clamp(struct wire *w, uint16_t mss)
+{
+	uint8_t *tcp = wire_at(w) + IP4_HDR;
+
+	if ((tcp[13] & TCP_SYN) && (tcp[12] >> 4) > 5 && tcp[TCP_HDR] == 2 &&
+	    get16(tcp + TCP_HDR + 2) > mss)
+		put16(tcp + TCP_HDR + 2, mss);
+}
+
 /* Return: the flow lets it pass. */
 static bool tcp_through(struct nat *n, struct nat_flow *f, struct wire *w)
 {
@@ -177,18 +268,63 @@ static bool tcp_through(struct nat *n, struct nat_flow *f, struct wire *w)
 	if (pkt_parse4(&p, &frame) || p.l4 != PROTO_TCP)
 		return false;
 	if (n->conf.strict && !follow(f, &p, w->dir)) {
-		n->dropped++;
+		/* what was on the way when a RST ended it is no fault */
+		n->dropped += !f->closed && !(p.flags & TCP_RST);
 		return false;
 	}
 	if (n->conf.strip)
 		strip(w);
 	if (n->conf.shape && !(p.flags & TCP_SYN))
 		put16(tcp + 14, p.win / 2);
-	if (w->dir == UP)
-		put32(tcp + 4, p.seq + f->seq_add);
-	else if (p.flags & TCP_ACK)
-		put32(tcp + 8, p.ack - f->seq_add);
+	if (n->conf.mss)
+		clamp(w, n->conf.mss);
+	put32(tcp + 4, p.seq + f->seq_add[w->dir]);
+	if (p.flags & TCP_ACK)
+		put32(tcp + 8, p.ack - f->seq_add[!w->dir]);
 	return true;
+}
+
+static void bleach(struct wire *w)
+{
+	w->tos = 0;
+	if (w->kind == WIRE_OUTER_PACKET)
+		wire_at(w)[1] = 0;
+}
+
+/* -- segments of the NAT's own ------------------------------------------------------ */
+
+/* To the sender of @w, as if from where it was going. */
+static void reply(struct sim *s, const struct wire *w, struct tcp_seg *seg)
+{
+	struct wire back = { .kind = WIRE_OUTER_PACKET, .dir = DOWN,
+		.edge = w->edge, .proto = PROTO_TCP, .inside = true,
+		.from = w->to, .to = w->from };
+	struct writer to = writer_of(wire_at(&back), 200);
+
+	seg->t = (struct tuple4){ w->to.addr, w->from.addr, w->to.port,
+		w->from.port, PROTO_TCP };
+	back.len = tcp_build(&to, seg);
+	sim_inject(s, &back, PROXY_MS);
+}
+
+static void reject(struct sim *s, const struct wire *w)
+{
+	const uint8_t *tcp = w->bytes + FRAME_HEADROOM + IP4_HDR;
+	struct tcp_seg seg = { .seq = get32(tcp + 8), .flags = TCP_RST };
+
+	if (!(tcp[13] & TCP_RST))
+		reply(s, w, &seg);
+}
+
+static void answer_first(struct sim *s, const struct wire *w)
+{
+	const uint8_t *tcp = w->bytes + FRAME_HEADROOM + IP4_HDR;
+	struct tcp_opts o = { .mss = 1400 };
+	struct tcp_seg seg = { .seq = rand32(&s->rand),
+		.ack = get32(tcp + 4) + 1, .win = 8192,
+		.flags = TCP_SYN | TCP_ACK, .opts = &o };
+
+	reply(s, w, &seg);
 }
 
 /* -- doors ------------------------------------------------------------------------ */
@@ -202,59 +338,123 @@ static bool is_first(const struct wire *w)
 
 bool nat_out(struct sim *s, struct nat *n, struct wire *w)
 {
+	struct nat_flow like = { .proto = w->proto, .in_port = w->from.port,
+		.in_addr = w->from.addr, .remote = w->to };
 	bool tcp = w->proto == PROTO_TCP;
-	struct nat_flow *f = NULL;
+	struct nat_flow *f;
 
 	if ((w->proto == PROTO_UDP && n->conf.drop_udp) ||
 	    (n->conf.drop_own && w->kind == WIRE_OUTER_PACKET))
 		return false;
-	for (int i = 0; i < NAT_FLOWS && !f; i++)
-		if (flow_alive(s, n, &n->flow[i]) &&
-		    n->flow[i].proto == w->proto &&
-		    n->flow[i].in_port == w->from.port &&
-		    n->flow[i].in_addr == w->from.addr &&
-		    taddr4_eq(n->flow[i].remote, w->to))
-			f = &n->flow[i];
+	if (n->conf.proxy && tcp) {
+		if (is_first(w))
+			answer_first(s, w);
+		return false;
+	}
+	f = flow_of(s, n, &like);
 	if (f && tcp && f->closed && is_first(w)) {
 		f->used = false;
 		f = NULL;
 	}
-	if (!f && tcp && n->conf.strict && !is_first(w)) {
+	if (!f && tcp && (n->conf.strict || n->conf.rst) && !is_first(w)) {
 		n->dropped++;
+		if (n->conf.rst)
+			reject(s, w);
 		return false;
 	}
 	if (!f)
-		f = flow_new(s, n, w);
+		f = flow_new(s, n, like);
 	if (!f || (tcp && !tcp_through(n, f, w)))
 		return false;
 	f->seen = s->now;
-	w->from = (struct taddr4){ n->addr, f->out_port };
+	w->from = (struct taddr4){ f->out_addr, f->out_port };
 	edit(w);
+	if (n->conf.bleach)
+		bleach(w);
 	return true;
+}
+
+/* RFC 4787, 5: may @from send to the outside address of @f? TCP always needs
+ * the flow itself here.
+ */
+static bool may_enter(const struct nat *n, const struct nat_flow *f,
+		      struct taddr4 from, uint8_t proto)
+{
+	if (taddr4_eq(f->remote, from))
+		return true;
+	if (proto != PROTO_UDP)
+		return false;
+	return n->conf.filtering == BY_NOTHING ||
+	       (n->conf.filtering == BY_ADDR && f->remote.addr == from.addr);
+}
+
+static uint32_t edge_inside(const struct sim *s, const struct nat *n,
+			    uint32_t addr)
+{
+	uint32_t i = 0;
+
+	while (i < s->conf.edges && (s->edge[i].addr != addr ||
+				     &s->nat[i % s->conf.nats] != n))
+		i++;
+	return i;
 }
 
 bool nat_in(struct sim *s, struct nat *n, struct wire *w)
 {
-	for (int i = 0; i < NAT_FLOWS; i++) {
+	struct nat_flow *found = NULL;
+
+	for (uint32_t i = 0; i < n->top; i++) {
 		struct nat_flow *f = &n->flow[i];
 
 		if (!flow_alive(s, n, f) || f->proto != w->proto ||
-		    f->out_port != w->to.port || n->addr != w->to.addr ||
-		    !taddr4_eq(f->remote, w->from))
+		    f->out_port != w->to.port || f->out_addr != w->to.addr ||
+		    !may_enter(n, f, w->from, w->proto))
 			continue;
-		if (w->proto == PROTO_TCP && !tcp_through(n, f, w))
-			return false;
-		f->seen = s->now;
-		w->to = (struct taddr4){ f->in_addr, f->in_port };
-		edit(w);
-		return true;
+		if (!found || taddr4_eq(f->remote, w->from))
+			found = f;
 	}
-	return false;
+	if (!found ||
+	    (w->proto == PROTO_TCP && !tcp_through(n, found, w)))
+		return false;
+	found->seen = s->now;
+	w->edge = edge_inside(s, n, found->in_addr);
+	w->to = (struct taddr4){ found->in_addr, found->in_port };
+	edit(w);
+	if (n->conf.bleach)
+		bleach(w);
+	return w->edge < s->conf.edges;
+}
+
+bool nat_control(struct sim *s, struct nat *n, uint32_t addr, uint16_t port,
+		 bool fresh)
+{
+	struct nat_flow like = { .proto = PROTO_CONTROL, .in_port = port,
+		.in_addr = addr };
+	struct nat_flow *f = fresh ? flow_new(s, n, like) :
+			     flow_of(s, n, &like);
+
+	if (f)
+		f->seen = s->now;
+	return f;
+}
+
+void nat_fill(struct sim *s, struct nat *n, uint32_t count)
+{
+	while (count--)
+		flow_new(s, n, (struct nat_flow){ .proto = PROTO_HOUSE,
+			 .in_port = (uint16_t)rand32(&s->rand),
+			 .remote.addr = rand32(&s->rand) });
+}
+
+bool nat_has(const struct nat *n, uint32_t addr)
+{
+	return addr - n->addr < (n->conf.pool ? n->conf.pool : 1);
 }
 
 void nat_reboot(struct nat *n, uint32_t addr)
 {
-	memset(n->flow, 0, sizeof(n->flow));
+	memset(n->flow, 0, n->top * sizeof(*n->flow));
+	n->top = 0;
 	n->addr = addr;
 }
 
@@ -262,7 +462,7 @@ uint32_t nat_flows(struct sim *s, struct nat *n, uint8_t proto)
 {
 	uint32_t count = 0;
 
-	for (int i = 0; i < NAT_FLOWS; i++)
+	for (uint32_t i = 0; i < n->top; i++)
 		count += flow_alive(s, n, &n->flow[i]) && !n->flow[i].closed &&
 			 n->flow[i].proto == proto;
 	return count;

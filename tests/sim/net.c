@@ -4,10 +4,14 @@
  */
 #include "tests/sim/net.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { START = 1000000, HUB_ADDR = 0xcb00710a };
+/* CROSSED_MS: what was sent before a message was heard, at most. */
+enum { START = 1000000, CROSSED_MS = 1000 };
+#define HUB_ADDR	0xcb00710au
+#define NAT_ADDR	0xc6336401u
 
 /* -- events --------------------------------------------------------------- */
 
@@ -75,9 +79,20 @@ void sim_error(struct sim *s, const char *what)
 {
 	if (!s->errors++)
 		s->error = what;
-	if (getenv("SIM_TRACE"))
-		fprintf(stderr, "%9llu ERROR %s\n",
-			(unsigned long long)(s->now - START), what);
+	sim_trace(s, 1, "ERROR %s", what);
+}
+
+void sim_trace(const struct sim *s, int level, const char *format, ...)
+{
+	va_list args;
+
+	if (s->trace < level)
+		return;
+	printf("%9.3f ", (double)(s->now - START) / 1000);
+	va_start(args, format);
+	vprintf(format, args);
+	va_end(args);
+	putchar('\n');
 }
 
 /* -- places ---------------------------------------------------------------- */
@@ -98,9 +113,22 @@ struct addr6 sim_peer(void)
 	return a;
 }
 
-static bool is_hub(const struct node *n)
+bool sim_is_hub(const struct node *n)
 {
 	return n->index == SIM_EDGES;
+}
+
+const char *sim_name(const struct node *n)
+{
+	static const char *const names[] = { "edge0", "edge1", "edge2",
+		"edge3", "hub" };
+
+	return names[n->index];
+}
+
+struct nat *sim_nat(struct sim *s, uint32_t edge)
+{
+	return &s->nat[edge % s->conf.nats];
 }
 
 struct link *sim_link(struct node *n)
@@ -117,193 +145,48 @@ uint32_t sim_own(struct node *n, enum carrier_state state)
 	return count;
 }
 
-/* -- connections ------------------------------------------------------------- */
-
-static void pump(struct node *n);
-static void connect_pipe(struct sim *s, void *arg);
-
-struct dial {
-	uint32_t edge;
-	enum conn_kind kind;
-};
-
-static void dial(struct sim *s, uint32_t edge, enum conn_kind kind, msec wait)
-{
-	struct dial *d = malloc(sizeof(*d));
-
-	*d = (struct dial){ edge, kind };
-	sim_at(s, wait, connect_pipe, d);
-}
-
-static struct node *end_of(struct sim *s, const struct pipe *p, int end)
-{
-	return end == UP ? &s->edge[p->edge] : &s->hub;
-}
-
-static bool has_pipe(const struct sim *s, uint32_t edge, enum conn_kind kind)
-{
-	for (uint32_t i = 0; i < s->pipes; i++)
-		if (s->pipe[i].used && s->pipe[i].edge == edge &&
-		    s->pipe[i].kind == kind &&
-		    (s->pipe[i].open[UP] || !s->pipe[i].last[UP]))
-			return true;
-	return false;
-}
-
-static void open_end(struct sim *s, struct pipe *p, int end)
-{
-	struct node *n = end_of(s, p, end);
-	struct engine_peer peer = { .name = "hub" };
-
-	if (!p->used)
-		return;
-	if (end == DOWN) {
-		snprintf(peer.name, sizeof(peer.name), "edge%u", p->edge);
-		peer.prefix = s->edge[p->edge].conf.prefix;
-	}
-	p->open[end] = true;
-	p->last[end] = s->now;
-	engine_conn_open(n->e, p->conn[end], &peer, p->kind, s->now);
-	pump(n);
-}
-
-static void open_up(struct sim *s, void *arg)
-{
-	open_end(s, arg, UP);
-}
-
-static void open_down(struct sim *s, void *arg)
-{
-	open_end(s, arg, DOWN);
-}
-
-static uint32_t free_conn(const struct sim *s, int end, uint32_t edge)
-{
-	for (uint32_t c = 0; c < SIM_CONNS; c++) {
-		bool taken = false;
-
-		for (uint32_t i = 0; i < s->pipes; i++)
-			taken |= s->pipe[i].used && s->pipe[i].conn[end] == c &&
-				 (end == DOWN || s->pipe[i].edge == edge);
-		if (!taken)
-			return c;
-	}
-	return NONE;
-}
-
-static void connect_pipe(struct sim *s, void *arg)
-{
-	struct dial d = *(struct dial *)arg;
-	struct node *n = &s->edge[d.edge];
-	struct pipe *p;
-
-	free(arg);
-	if (n->stopped || has_pipe(s, d.edge, d.kind) ||
-	    (d.kind == CONN_RELAY && !n->want_relay))
-		return;
-	if (n->blocked || s->hub.stopped || s->pipes == SIM_PIPES) {
-		dial(s, d.edge, d.kind, 500);
-		return;
-	}
-	p = &s->pipe[s->pipes];
-	*p = (struct pipe){ .edge = d.edge, .kind = d.kind };
-	p->conn[UP] = free_conn(s, UP, d.edge);
-	p->conn[DOWN] = free_conn(s, DOWN, d.edge);
-	if (p->conn[UP] == NONE || p->conn[DOWN] == NONE) {
-		dial(s, d.edge, d.kind, 500);
-		return;
-	}
-	s->pipes++;
-	p->used = true;
-	sim_at(s, 4 * s->conf.delay, open_down, p);
-	sim_at(s, 5 * s->conf.delay, open_up, p);
-}
-
-static void close_end(struct sim *s, struct pipe *p, int end)
-{
-	struct node *n = end_of(s, p, end);
-
-	if (!p->used || !p->open[end])
-		return;
-	p->open[end] = false;
-	engine_conn_closed(n->e, p->conn[end], s->now);
-	pump(n);
-	if (!p->open[!end])
-		p->used = false;
-	if (end == UP && (p->kind == CONN_CONTROL || n->want_relay))
-		dial(s, p->edge, p->kind, 500);
-}
-
-static void close_up(struct sim *s, void *arg)
-{
-	close_end(s, arg, UP);
-}
-
-static void close_down(struct sim *s, void *arg)
-{
-	close_end(s, arg, DOWN);
-}
-
-/* What was sent before arrives before. */
-static msec in_order(struct sim *s, struct pipe *p, int from)
-{
-	msec at = s->now + s->conf.delay;
-
-	if (at < p->last[from])
-		at = p->last[from];
-	p->last[from] = at;
-	return at - s->now;
-}
-
-static struct pipe *pipe_at(struct sim *s, const struct node *n, uint32_t conn)
-{
-	int end = is_hub(n) ? DOWN : UP;
-
-	for (uint32_t i = 0; i < s->pipes; i++)
-		if (s->pipe[i].used && s->pipe[i].open[end] &&
-		    s->pipe[i].conn[end] == conn &&
-		    (is_hub(n) || s->pipe[i].edge == n->index))
-			return &s->pipe[i];
-	return NULL;
-}
-
-static void close_conn_of(struct sim *s, struct node *n, uint32_t conn)
-{
-	struct pipe *p = pipe_at(s, n, conn);
-
-	if (!p)
-		return;
-	sim_at(s, 0, is_hub(n) ? close_down : close_up, p);
-	sim_at(s, in_order(s, p, is_hub(n) ? DOWN : UP),
-	       is_hub(n) ? close_up : close_down, p);
-}
-
-static void cut(struct sim *s, uint32_t edge, bool up, bool down)
-{
-	for (uint32_t i = 0; i < s->pipes; i++) {
-		struct pipe *p = &s->pipe[i];
-
-		if (!p->used || p->edge != edge)
-			continue;
-		if (!p->open[UP] && up) /* it was about to open */
-			dial(s, edge, p->kind, 500);
-		if (up)
-			close_end(s, p, UP);
-		p->open[UP] = p->open[UP] && up;
-		if (down)
-			close_end(s, p, DOWN);
-		p->used = false;
-	}
-}
-
-void sim_control(struct sim *s, uint32_t edge, bool may)
-{
-	s->edge[edge].blocked = !may;
-	if (!may)
-		cut(s, edge, true, true);
-}
-
 /* -- wire ------------------------------------------------------------------- */
+
+static struct heard *heard_at(struct node *n, uint8_t proto,
+			      struct taddr4 local, struct taddr4 remote)
+{
+	uint32_t hash = (local.port * 31u + remote.port) * 31u + remote.addr;
+
+	for (uint32_t i = 0; i < HEARD; i++) {
+		struct heard *h = &n->heard[(hash + i) % HEARD];
+
+		if (!h->at || (h->proto == proto &&
+			       taddr4_eq(h->local, local) &&
+			       taddr4_eq(h->remote, remote)))
+			return h;
+	}
+	abort();
+}
+
+static void note_heard(struct node *n, const struct wire *w)
+{
+	*heard_at(n, w->proto, w->to, w->from) = (struct heard){ w->to,
+		w->from, w->proto, n->sim->now };
+}
+
+static void trace_wire(const struct sim *s, const struct wire *w, bool lost)
+{
+	static const char *const kind[] = { "own", "shared", "message" };
+	const uint8_t *l4 = w->bytes + FRAME_HEADROOM + IP4_HDR;
+	char more[80] = "";
+
+	if (w->kind == WIRE_OUTER_PACKET && w->proto == PROTO_TCP)
+		snprintf(more, sizeof(more), " flags %02x seq %08x ack %08x",
+			 l4[13], get32(l4 + 4), get32(l4 + 8));
+	else if (w->kind == WIRE_DATAGRAM)
+		snprintf(more, sizeof(more), " tag %d number %x",
+			 w->bytes[FRAME_HEADROOM] >> 6,
+			 get32(w->bytes + FRAME_HEADROOM) & TAG_NUMBER);
+	sim_trace(s, 2, "%s %s %08x:%u -> %08x:%u len %zu%s%s",
+		  w->dir == UP ? "up  " : "down", kind[w->kind],
+		  w->from.addr, w->from.port, w->to.addr, w->to.port, w->len,
+		  more, lost ? " LOST" : "");
+}
 
 void sim_arrive(struct sim *s, struct wire *w)
 {
@@ -315,6 +198,8 @@ void sim_arrive(struct sim *s, struct wire *w)
 
 	if (n->stopped)
 		return;
+	if (w->kind == WIRE_OUTER_PACKET && w->proto != PROTO_ICMP)
+		note_heard(n, w);
 	s->crossed[w->kind][w->dir]++;
 	s->crossed_bytes[w->kind][w->dir] += w->len;
 	switch (w->kind) {
@@ -335,14 +220,30 @@ void sim_arrive(struct sim *s, struct wire *w)
 	pump(n);
 }
 
-static void arrives(struct sim *s, void *arg)
+void sim_arrives(struct sim *s, void *arg)
 {
 	struct wire *w = arg;
+	bool closed = s->path[w->edge].down && w->kind != WIRE_MESSAGE;
 
-	if (w->kind == WIRE_MESSAGE || w->dir == UP ||
-	    w->proto == PROTO_ICMP || nat_in(s, &s->nat[w->edge], w))
+	if (!closed && (w->kind == WIRE_MESSAGE || w->dir == UP || w->inside ||
+			w->proto == PROTO_ICMP ||
+			nat_in(s, sim_nat(s, w->edge), w)))
 		sim_arrive(s, w);
 	free(w);
+}
+
+static struct wire *wire_copy(const struct wire *from)
+{
+	struct wire *w = malloc(sizeof(*w));
+
+	memcpy(w, from, offsetof(struct wire, bytes) + FRAME_HEADROOM +
+	       from->len);
+	return w;
+}
+
+void sim_inject(struct sim *s, const struct wire *w, msec wait)
+{
+	sim_at(s, wait, sim_arrives, wire_copy(w));
 }
 
 /* ICMPv4 fragmentation needed, back to whoever sent @w. */
@@ -357,48 +258,58 @@ static void too_big(struct sim *s, const struct wire *w)
 	ip4_header(at, 0x0a000001, w->from.addr, PROTO_ICMP, 8 + 28, 0, 60);
 	icmp[0] = 3;
 	icmp[1] = 4;
-	put16(icmp + 6, s->conf.mtu);
+	put16(icmp + 6, s->path[w->edge].mtu ? s->path[w->edge].mtu :
+	      s->conf.mtu);
 	memcpy(icmp + 8, w->bytes + FRAME_HEADROOM, 28);
 	put16(icmp + 2, (uint16_t)~csum_bytes(0, icmp, 36));
 	sim_wire(s, &back);
 }
 
+static msec crossing(struct sim *s, const struct wire *w)
+{
+	return s->conf.delay + s->path[w->edge].delay +
+	       (s->conf.jitter ? rand_below(&s->rand,
+				(uint32_t)s->conf.jitter + 1) : 0);
+}
+
+/* Does a datagram or outer packet come through? */
+static bool passes(struct sim *s, struct wire *w)
+{
+	const struct path *p = &s->path[w->edge];
+	uint16_t mtu = p->mtu ? p->mtu : s->conf.mtu;
+	uint32_t loss = s->conf.loss + p->loss;
+
+	if (p->down || (p->no_tcp && w->proto == PROTO_TCP))
+		return false;
+	if (w->len + (w->kind == WIRE_DATAGRAM ? 28 : 0) > mtu) {
+		too_big(s, w);
+		return false;
+	}
+	if (w->dir == UP && w->proto != PROTO_ICMP &&
+	    !nat_out(s, sim_nat(s, w->edge), w))
+		return false;
+	return !loss || rand_below(&s->rand, 1000) >= loss;
+}
+
 void sim_wire(struct sim *s, const struct wire *from)
 {
-	struct wire *w = malloc(sizeof(*w));
-	bool message = from->kind == WIRE_MESSAGE;
-	msec delay = s->conf.delay;
+	struct wire *w = wire_copy(from);
+	bool lost = s->hook && s->hook(s, w, s->hook_arg);
 
-	memcpy(w, from, sizeof(*w));
-	if (s->hook && s->hook(s, w, s->hook_arg))
-		goto lost;
-	if (message) {
-		delay = in_order(s, &s->pipe[w->pipe], w->dir);
-	} else {
-		if (w->len + (w->kind == WIRE_DATAGRAM ? 28 : 0) >
-		    s->conf.mtu) {
-			too_big(s, w);
-			goto lost;
-		}
-		if (w->dir == UP && w->proto != PROTO_ICMP &&
-		    !nat_out(s, &s->nat[w->edge], w))
-			goto lost;
-		if (s->conf.loss && rand_below(&s->rand, 1000) < s->conf.loss)
-			goto lost;
+	if (!lost && w->kind == WIRE_MESSAGE) {
+		pipe_carry(s, w);
+		return;
 	}
-	if (!message && s->conf.jitter)
-		delay += rand_below(&s->rand, (uint32_t)s->conf.jitter);
-	sim_at(s, delay, arrives, w);
-	if (!message && s->conf.twice &&
-	    rand_below(&s->rand, 1000) < s->conf.twice) {
-		struct wire *copy = malloc(sizeof(*copy));
-
-		memcpy(copy, w, sizeof(*copy));
-		sim_at(s, delay + rand_below(&s->rand, 500), arrives, copy);
+	lost = lost || !passes(s, w);
+	if (s->trace > 1)
+		trace_wire(s, w, lost);
+	if (lost) {
+		free(w);
+		return;
 	}
-	return;
-lost:
-	free(w);
+	if (s->conf.twice && rand_below(&s->rand, 1000) < s->conf.twice)
+		sim_at(s, crossing(s, w), sim_arrives, wire_copy(w));
+	sim_at(s, crossing(s, w), sim_arrives, w);
 }
 
 /* -- emptying the outbox -------------------------------------------------------- */
@@ -434,14 +345,31 @@ static void inner_in(struct sim *s, void *arg)
 	free(i);
 }
 
+/* @how: into or out of the inner TUN. */
+static void trace_inner(const struct node *n, const char *how,
+			const uint8_t *at, size_t len)
+{
+	const uint8_t *l4 = at + IP6_HDR;
+	char more[80] = "";
+
+	if (at[6] == PROTO_TCP)
+		snprintf(more, sizeof(more), " flags %02x seq %08x ack %08x",
+			 l4[13], get32(l4 + 4), get32(l4 + 8));
+	sim_trace(n->sim, 2, "%s %s proto %u %02x:%u -> %02x:%u len %zu%s",
+		  how, sim_name(n), at[6], at[23], get16(l4), at[39],
+		  get16(l4 + 2), len, more);
+}
+
 void sim_inner(struct sim *s, struct node *n, struct span packet)
 {
 	struct inner *i = malloc(sizeof(*i));
 
+	if (s->trace > 1)
+		trace_inner(n, "into  ", packet.at, packet.len);
 	i->node = n;
 	i->len = packet.len;
 	memcpy(i->bytes + FRAME_HEADROOM, packet.at, packet.len);
-	sim_at(s, is_hub(n) ? s->conf.far : 0, inner_in, i);
+	sim_at(s, sim_is_hub(n) ? s->conf.far : 0, inner_in, i);
 }
 
 static void inner_out(struct sim *s, void *arg)
@@ -460,26 +388,56 @@ static void from_inner(struct node *n, const struct out *o)
 	const uint8_t *dst = i->bytes + FRAME_HEADROOM + 24;
 
 	i->node = n;
-	i->dir = is_hub(n) ? UP : DOWN;
+	i->dir = sim_is_hub(n) ? UP : DOWN;
 	i->edge = n->index;
 	i->len = join(i->bytes + FRAME_HEADROOM, 4096, o);
-	if (is_hub(n) && s->hub_feeds_back &&
+	if (s->trace > 1)
+		trace_inner(n, "out of", i->bytes + FRAME_HEADROOM, i->len);
+	if (sim_is_hub(n) && s->hub_feeds_back &&
 	    prefix6_contains(&s->hub.conf.prefix,
 			     (const struct addr6 *)(const void *)dst))
 		sim_at(s, 0, inner_in, i);
 	else
-		sim_at(s, is_hub(n) ? s->conf.far : 0, inner_out, i);
+		sim_at(s, sim_is_hub(n) ? s->conf.far : 0, inner_out, i);
+}
+
+/* Design 3.2: a number that was forgotten is not given again for 4 minutes.
+ * @n says @o to @other.
+ */
+static void given_rests(struct node *n, struct node *other, const struct out *o)
+{
+	struct msg m;
+
+	if (!msg_decode(&m, o->head))
+		return;
+	for (uint32_t i = 0; i < GIVEN; i++) {
+		struct given *mine = &n->given[i], *theirs = &other->given[i];
+
+		if (m.type == MSG_FORGET && theirs->number ==
+		    m.u.forget.number)
+			theirs->forgotten = n->sim->now;
+		if (m.type == MSG_CONTEXT_IS && mine->forgotten &&
+		    mine->number == m.u.context_is.number &&
+		    n->sim->now - mine->forgotten > CROSSED_MS &&
+		    n->sim->now - mine->forgotten < CONTEXT_REST_MS)
+			sim_error(n->sim, "context given again at once");
+	}
+	if (m.type == MSG_CONTEXT_IS && m.u.context_is.number)
+		n->given[n->given_next++ % GIVEN] = (struct given){
+			m.u.context_is.number, 0 };
 }
 
 static void message_out(struct node *n, const struct out *o)
 {
 	struct sim *s = n->sim;
 	struct pipe *p = pipe_at(s, n, o->conn);
-	struct wire w = { .kind = WIRE_MESSAGE, .dir = is_hub(n) ? DOWN : UP };
+	struct wire w = { .kind = WIRE_MESSAGE, .dir = sim_is_hub(n) ? DOWN : UP };
 	size_t head = o->kind == OUT_RELAY ? MSG_HEADER : 0;
 
 	if (!p)
 		return;
+	if (o->kind == OUT_MESSAGE)
+		given_rests(n, sim_is_hub(n) ? &s->edge[p->edge] : &s->hub, o);
 	w.edge = p->edge;
 	w.pipe = (uint32_t)(p - s->pipe);
 	w.len = head + join(wire_at(&w) + head, 4096 - head, o);
@@ -490,19 +448,43 @@ static void message_out(struct node *n, const struct out *o)
 	sim_wire(s, &w);
 }
 
+/* An edge behind the NAT that has this address; nat_in() knows which. */
 static uint32_t edge_behind(const struct sim *s, uint32_t addr)
 {
 	uint32_t i = 0;
 
-	while (i < s->conf.edges && s->nat[i].addr != addr)
+	while (i < s->conf.edges && !nat_has(&s->nat[i % s->conf.nats], addr))
 		i++;
 	return i;
+}
+
+/* Design 3.3: neither end sends on an own carrier from which nothing came for
+ * the limit; what opens one excepted.
+ */
+static void own_may_send(struct node *n, const struct wire *w)
+{
+	const uint8_t *l4 = w->bytes + FRAME_HEADROOM + IP4_HDR;
+	const struct heard *h = heard_at(n, w->proto, w->from, w->to);
+	bool tcp = w->proto == PROTO_TCP;
+	msec most = (tcp ? IDLE_TCP_S : IDLE_UDP_S) * (msec)1000;
+
+	if (tcp ? l4[13] & TCP_SYN : l4[UDP_HDR] >> 6 == TAG_PUNCH)
+		return;
+	if (!h->at || n->sim->now - h->at > most)
+		sim_error(n->sim, "sends on an idle carrier");
+}
+
+/* The hub talks to somebody who has proved nothing. */
+static void to_stranger(struct sim *s, const struct wire *w)
+{
+	if (w->kind != WIRE_DATAGRAM || w->len > WIRE_PUNCH)
+		sim_error(s, "hub sends to a stranger");
 }
 
 static void packet_out(struct node *n, const struct out *o)
 {
 	struct sim *s = n->sim;
-	struct wire w = { .dir = is_hub(n) ? DOWN : UP, .edge = n->index };
+	struct wire w = { .dir = sim_is_hub(n) ? DOWN : UP, .edge = n->index };
 	uint8_t *at = wire_at(&w);
 
 	w.len = join(at, 4096, o);
@@ -510,10 +492,10 @@ static void packet_out(struct node *n, const struct out *o)
 		w.kind = WIRE_DATAGRAM;
 		w.proto = PROTO_UDP;
 		w.tos = o->tos;
-		w.from = is_hub(n) ? o->local :
+		w.from = sim_is_hub(n) ? o->local :
 			 (struct taddr4){ n->addr, n->udp_port };
 		w.to = o->to;
-		if (is_hub(n) && (w.from.addr != HUB_ADDR ||
+		if (sim_is_hub(n) && (w.from.addr != HUB_ADDR ||
 				  w.from.port != SIM_PORT))
 			sim_error(s, "hub answers from another address");
 	} else {
@@ -522,7 +504,11 @@ static void packet_out(struct node *n, const struct out *o)
 		w.from = (struct taddr4){ get32(at + 12), get16(at + 20) };
 		w.to = (struct taddr4){ get32(at + 16), get16(at + 22) };
 	}
-	if (is_hub(n))
+	if (w.kind == WIRE_OUTER_PACKET)
+		own_may_send(n, &w);
+	if (sim_is_hub(n) && w.to.addr == STRANGER)
+		to_stranger(s, &w);
+	if (sim_is_hub(n))
 		w.edge = edge_behind(s, w.to.addr);
 	else if (w.to.addr != HUB_ADDR)
 		sim_error(s, "edge sends to a stranger");
@@ -534,7 +520,7 @@ static void packet_out(struct node *n, const struct out *o)
 static void fresh_mapping(struct node *n, bool control)
 {
 	if (control)
-		dial(n->sim, n->index, CONN_CONTROL, 0);
+		pipe_fresh(n->sim, n->index);
 	else
 		n->udp_port++;
 }
@@ -545,17 +531,29 @@ static void want_relay(struct node *n, bool on)
 
 	n->want_relay = on;
 	if (on)
-		dial(s, n->index, CONN_RELAY, 0);
+		pipe_dial(s, n->index, CONN_RELAY, 0);
 	for (uint32_t i = 0; !on && i < s->pipes; i++)
 		if (s->pipe[i].used && s->pipe[i].edge == n->index &&
 		    s->pipe[i].kind == CONN_RELAY)
-			close_conn_of(s, n, s->pipe[i].conn[UP]);
+			pipe_close(s, n, s->pipe[i].conn[UP]);
+}
+
+/* Design 3.7: the NAT was rebooted, so all own carriers are dead, unless one was
+ * heard just now.
+ */
+static void left_all(struct node *n)
+{
+	if (!sim_is_hub(n) && sim_own(n, CARRIER_UP) &&
+	    n->sim->now - sim_link(n)->own_rx > CROSSED_MS)
+		sim_error(n->sim, "keeps the carriers of a NAT that is gone");
 }
 
 static void tick(struct sim *s, void *arg)
 {
 	struct node *n = arg;
 
+	if (n->tick_at != s->now) /* another was wanted sooner since */
+		return;
 	n->tick_at = NEVER;
 	if (n->stopped)
 		return;
@@ -563,7 +561,7 @@ static void tick(struct sim *s, void *arg)
 	pump(n);
 }
 
-static void pump(struct node *n)
+void pump(struct node *n)
 {
 	const struct out *o;
 	msec due;
@@ -574,16 +572,15 @@ static void pump(struct node *n)
 		case OUT_INNER: from_inner(n, o); break;
 		case OUT_OUTER: case OUT_DATAGRAM: packet_out(n, o); break;
 		case OUT_MESSAGE: case OUT_RELAY: message_out(n, o); break;
-		case OUT_CLOSE: close_conn_of(n->sim, n, o->conn); break;
+		case OUT_CLOSE: pipe_close(n->sim, n, o->conn); break;
 		case OUT_WANT_RELAY: want_relay(n, o->on); break;
 		case OUT_RECONNECT: fresh_mapping(n, o->on); break;
 		case OUT_NOTE:
 			n->notes[o->note]++;
-			if (getenv("SIM_TRACE"))
-				fprintf(stderr, "%9llu %s%u: %s\n",
-					(unsigned long long)(n->sim->now - START),
-					is_hub(n) ? "hub" : "edge", n->index,
-					engine_note_text(o->note));
+			sim_trace(n->sim, 1, "%s: %s", sim_name(n),
+				  engine_note_text(o->note));
+			if (o->note == NOTE_NAT_CHANGED)
+				left_all(n);
 			break;
 		case OUT_LATCH: case OUT_FAST: case OUT_ROUTE:
 		case OUT_BENCH: break;
@@ -591,17 +588,19 @@ static void pump(struct node *n)
 		}
 	}
 	due = engine_deadline(n->e);
+	if (due <= n->sim->now)
+		due = n->sim->now + 1;
 	if (due == NEVER || due >= n->tick_at)
 		return;
 	n->tick_at = due;
-	sim_at(n->sim, due > n->sim->now ? due - n->sim->now : 1, tick, n);
+	sim_at(n->sim, due - n->sim->now, tick, n);
 }
 
 /* -- life ------------------------------------------------------------------------ */
 
 void sim_boot(struct sim *s, struct node *n)
 {
-	bool hub = is_hub(n);
+	bool hub = sim_is_hub(n);
 
 	rand_bytes(&s->rand, n->conf.seed, sizeof(n->conf.seed));
 	free(n->memory);
@@ -610,11 +609,13 @@ void sim_boot(struct sim *s, struct node *n)
 	n->e = engine_init(n->memory, &n->conf, s->now);
 	n->stopped = n->want_relay = false;
 	n->tick_at = NEVER;
+	memset(n->heard, 0, sizeof(n->heard));
+	memset(n->given, 0, sizeof(n->given));
 	n->udp_port++;
 	engine_set_uplink(n->e, n->addr, FULL_MTU, s->now);
 	if (!hub) {
 		engine_set_hub(n->e, HUB_ADDR, SIM_PORT, s->now);
-		dial(s, n->index, CONN_CONTROL, 10);
+		pipe_dial(s, n->index, CONN_CONTROL, 10);
 	}
 	pump(n);
 }
@@ -623,8 +624,8 @@ void sim_restart(struct sim *s, struct node *n)
 {
 	n->stopped = true;
 	for (uint32_t i = 0; i < s->conf.edges; i++)
-		if (is_hub(n) || i == n->index)
-			cut(s, i, is_hub(n), !is_hub(n));
+		if (sim_is_hub(n) || i == n->index)
+			pipe_cut(s, i, sim_is_hub(n), !sim_is_hub(n));
 	sim_boot(s, n);
 }
 
@@ -665,9 +666,11 @@ struct sim *sim_new(const struct sim_conf *c)
 
 	s->conf = *c;
 	s->now = START;
+	s->trace = getenv("SIM_TRACE") ? atoi(getenv("SIM_TRACE")) : 0;
 	put64(seed, c->seed);
 #define USUAL(field, value) s->conf.field = c->field ? c->field : (value)
 	USUAL(edges, 1);
+	USUAL(nats, s->conf.edges);
 	USUAL(delay, 20);
 	USUAL(far, 10);
 	USUAL(mtu, FULL_MTU);
@@ -683,7 +686,7 @@ struct sim *sim_new(const struct sim_conf *c)
 	for (uint32_t i = 0; i < s->conf.edges; i++) {
 		node_conf(s, &s->edge[i], i);
 		s->nat[i].conf = s->conf.nat;
-		s->nat[i].addr = 0xc6336401 + i;
+		s->nat[i].addr = NAT_ADDR + (i << 8);
 	}
 	return s;
 }
@@ -699,10 +702,12 @@ void sim_start(struct sim *s)
 void sim_free(struct sim *s)
 {
 	for (size_t i = 0; i < s->events; i++)
-		if (s->heap[i].run == arrives || s->heap[i].run == inner_in ||
+		if (s->heap[i].run == sim_arrives || s->heap[i].run == inner_in ||
 		    s->heap[i].run == inner_out ||
-		    s->heap[i].run == connect_pipe)
+		    s->heap[i].run == pipe_connect)
 			free(s->heap[i].arg);
+	for (uint32_t i = 0; i < s->held_count; i++)
+		free(s->held[i]);
 	for (int i = 0; i < SIM_TCPS; i++)
 		for (int d = UP; d <= DOWN; d++)
 			free(s->tcp[i].end[d].have);

@@ -3,5 +3,6 @@
  * sim.c - the simulator as one piece, included by the tests that use it
  */
 #include "tests/sim/net.c"
+#include "tests/sim/pipe.c"
 #include "tests/sim/nat.c"
 #include "tests/sim/ends.c"
