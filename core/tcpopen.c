@@ -169,8 +169,6 @@ void owntcp_start(struct engine *e, uint32_t session, msec now)
 {
 	const struct session *s = &e->session[session];
 	const struct tcp_side *up = &s->side[UP], *down = &s->side[DOWN];
-	bool fresh = (up->known & down->known & KNOWN_SYN) &&
-		     up->end == up->isn + 1 && down->end == down->isn + 1;
 	struct carrier *c;
 	uint32_t n;
 
@@ -183,8 +181,9 @@ void owntcp_start(struct engine *e, uint32_t session, msec now)
 	c = &e->own[n];
 	c->s = up->end;
 	c->t = down->end;
-	c->opts[UP] = mid_opts(s, UP, fresh);
-	c->opts[DOWN] = mid_opts(s, DOWN, fresh);
+	/* the largest windows: the stream may run ahead while this opens */
+	c->opts[UP] = mid_opts(s, UP, false);
+	c->opts[DOWN] = mid_opts(s, DOWN, false);
 	owntcp_open(e, n, (struct span){ NULL, 0 });
 	send_handshake(e, n, TCP_SYN, now);
 	wheel_set(&e->wheel, timer_of_own(e, n), now + SYN_STEP_MS);
