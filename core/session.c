@@ -308,7 +308,7 @@ void session_message_close(struct engine *e, struct link *l,
 		return;
 	}
 	e->session[n].told_close = true;
-	e->session[n].reset = m->reason != 0;
+	e->session[n].reset = m->reason <= 1 + DOWN ? m->reason : 1 + DOWN;
 	session_closed(e, n, false, now);
 }
 
@@ -317,9 +317,11 @@ static bool ends_by_reset(const struct session *s, const struct pkt *p,
 			  enum dir d)
 {
 	const struct tcp_side *to = &s->side[!d];
+	bool scaled = s->side[UP].known & s->side[DOWN].known & KNOWN_SCALE;
+	uint32_t window = (uint32_t)to->win << (scaled ? to->scale : 0);
 
 	return !(to->known & KNOWN_ACK) ||
-	       (uint32_t)(p->seq - to->ack + 1) <= 1u + to->win;
+	       (uint32_t)(p->seq - to->ack + 1) <= 1u + window;
 }
 
 /* The host's word is taken at any time, the peer's when all is over. */
@@ -343,7 +345,7 @@ static bool track_tcp(struct engine *e, uint32_t n, const struct pkt *p,
 {
 	struct session *s = &e->session[n];
 	struct tcp_side *from = &s->side[d], *to = &s->side[!d];
-	bool repeats;
+	bool repeats, news;
 
 	if ((p->flags & TCP_SYN) && (from->known & KNOWN_SYN) &&
 	    from->isn != p->seq)
@@ -352,18 +354,26 @@ static bool track_tcp(struct engine *e, uint32_t n, const struct pkt *p,
 		return false;
 	if (p->flags & TCP_RST) {
 		if (ends_by_reset(s, p, d)) {
-			s->reset = true;
-			session_closed(e, n, d == dir_sent(e), now);
+			s->reset = (uint8_t)(1 + d);
+			if (seq_after(p->seq, from->end))
+				from->end = p->seq;
+			/* whoever believes it: the other need not have */
+			session_closed(e, n, true, now);
 		}
 		return true;
 	}
+	news = p->seg_len && seq_after(p->seq + p->seg_len, from->end);
 	repeats = tcp_track(from, p);
 	if (s->carrier != NONE && repeats && d == dir_sent(e))
 		owntcp_repeated(e, &e->own[s->carrier], p);
 	if (repeats && d == dir_sent(e) && p->f->len > SMALL_OUTER)
 		size_suspect(e, &e->link[s->link], now);
-	if (s->state == SESSION_CLOSING && s->reset) {
-		s->reset = s->told_close = false;
+	/* who sent RST and goes on did not send it; the other may not know yet,
+	 * and of either something may still be on the way
+	 */
+	if (s->state == SESSION_CLOSING && s->reset == 1 + d && news) {
+		s->told_close = false;
+		s->reset = 0;
 		enter(e, n, SESSION_LIVE, now);
 	} else if (tcp_both_fin(s)) {
 		session_closed(e, n, false, now);

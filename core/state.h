@@ -111,6 +111,7 @@ enum { LINK_BITS = (1 << 12) - 1, LABEL_BITS = (1 << 20) - 1 };
  * @syn_at: hub: when the host's SYN was delivered last, 0 never
  * @retry_at: edge: no new own carrier before that; @failures: carriers that it
  *	lost in trouble in a row
+ * @reset: RST ended it: 1 + the direction that it travelled in; else 0
  * @told_close: CLOSE was sent or received
  * @prev, @next: in a list of its link; of the free ones
  */
@@ -123,7 +124,8 @@ struct session {
 	uint8_t hop, hop_rx, window_min, window_before;
 	uint8_t failures, packets;
 	bool hop_settled;
-	bool told_close : 1, reset : 1, hop_lowered : 1;
+	bool told_close : 1, hop_lowered : 1;
+	uint8_t reset : 2;
 	msec32 seen, window_at;
 
 	struct tcp_side side[2];
