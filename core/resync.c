@@ -116,12 +116,13 @@ static void merge(struct engine *e, uint32_t n, const struct msg_state *m,
 	bool theirs_later = is_new || since(now, s->seen) > m->idle_ms;
 
 	if (m->proto == PROTO_TCP && (m->known & KNOWN_ANY)) {
-		if (!(up->known & KNOWN_ANY) || theirs_later) {
-			up->end = m->next_up; /* sent; acknowledged or not */
+		/* sent; acknowledged or not. One side may be known already */
+		if (!(up->known & KNOWN_ANY) || theirs_later)
+			up->end = m->next_up;
+		if (!(down->known & KNOWN_ANY) || theirs_later)
 			down->end = m->next_down;
-			up->known |= KNOWN_ANY;
-			down->known |= KNOWN_ANY;
-		}
+		up->known |= KNOWN_ANY;
+		down->known |= KNOWN_ANY;
 		merge_syn(e, n, m);
 	}
 	if (theirs_later)
