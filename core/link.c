@@ -514,6 +514,8 @@ void engine_conn_open(struct engine *e, uint32_t conn,
 	c->link = 0;
 	memcpy(e->link[0].name, peer->name, sizeof(peer->name));
 	send_hello(e, &e->link[0], conn);
+	if (!e->link[0].due[TIMER_PING])
+		link_due(e, &e->link[0], TIMER_PING, now + PING_MS);
 }
 
 void engine_conn_closed(struct engine *e, uint32_t conn, msec now)
@@ -708,8 +710,30 @@ static void ping(struct engine *e, uint32_t conn, msec heard, msec now)
 		out_message_on(e, conn, &m);
 }
 
+/* Edge: a connection on which HELLO was not answered may be dead without ever
+ * showing it. Return: one is still waited for.
+ */
+static bool await_hello(struct engine *e, msec now)
+{
+	bool waits = false;
+
+	for (uint32_t n = 0; is_edge(e) && n < e->conf.conns; n++) {
+		const struct conn *c = &e->conn[n];
+
+		if (!c->used || c->greeted)
+			continue;
+		if (now - c->heard > DEAD_MS)
+			close_conn(e, n);
+		else
+			waits = true;
+	}
+	return waits;
+}
+
 static void ping_timer(struct engine *e, struct link *l, msec now)
 {
+	if (await_hello(e, now))
+		link_due(e, l, TIMER_PING, now + PING_MS);
 	if (l->control == NONE && l->relay == NONE)
 		return;
 	ping(e, l->control, l->heard, now);

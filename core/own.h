@@ -82,6 +82,10 @@ void owntcp_sent_shared(struct engine *e, uint32_t session,
 /** owntcp_repeated() - Our side sends @p again: note for Quiet (3.7) */
 void owntcp_repeated(const struct engine *e, struct carrier *c,
 		     const struct pkt *p);
+/** owntcp_came_again() - The other side sent @p again, beside its carrier: our
+ * answers on it are lost. Who only acknowledges would not notice otherwise
+ */
+void owntcp_came_again(struct carrier *c, const struct pkt *p);
 void owntcp_received(struct engine *e, uint32_t n, struct pkt *p, msec now);
 void owntcp_timer(struct engine *e, uint32_t n, msec now);
 /** carrier_segment() - Send a segment of our own making on a carrier */

@@ -127,6 +127,18 @@ void owntcp_repeated(const struct engine *e, struct carrier *c,
 	}
 }
 
+void owntcp_came_again(struct carrier *c, const struct pkt *p)
+{
+	if (c->state != CARRIER_UP || (p->flags & TCP_SYN))
+		return;
+	if (!c->came || c->came_seq != p->seq) {
+		c->came = 1;
+		c->came_seq = p->seq;
+	} else if (c->came < UINT8_MAX) {
+		c->came++;
+	}
+}
+
 static bool send_up(struct engine *e, uint32_t n, struct pkt *p, msec now)
 {
 	struct carrier *c = &e->own[n];
@@ -135,7 +147,7 @@ static bool send_up(struct engine *e, uint32_t n, struct pkt *p, msec now)
 		carrier_leave(e, n, LEFT_IDLE, true, now);
 		return false;
 	}
-	if (c->rtx >= QUIET_RTX) {
+	if (c->rtx >= QUIET_RTX || c->came >= QUIET_RTX) {
 		shared_ask(e, &e->link[c->link], now);
 		carrier_leave(e, n, LEFT_QUIET, true, now);
 		return false;
@@ -228,7 +240,7 @@ void owntcp_received(struct engine *e, uint32_t n, struct pkt *p, msec now)
 	struct carrier *c = &e->own[n];
 
 	c->last_rx = now;
-	c->rtx = 0;
+	c->rtx = c->came = 0;
 	if (p->flags & TCP_RST) {
 		carrier_swallow(e, c, DROP_SWALLOWED_RST);
 		carrier_leave(e, n, LEFT_RST, true, now);

@@ -366,6 +366,8 @@ static bool track_tcp(struct engine *e, uint32_t n, const struct pkt *p,
 	repeats = tcp_track(from, p);
 	if (s->carrier != NONE && repeats && d == dir_sent(e))
 		owntcp_repeated(e, &e->own[s->carrier], p);
+	if (s->carrier != NONE && repeats && d == dir_received(e))
+		owntcp_came_again(&e->own[s->carrier], p);
 	if (repeats && d == dir_sent(e) && p->f->len > SMALL_OUTER)
 		size_suspect(e, &e->link[s->link], now);
 	/* who sent RST and goes on did not send it; the other may not know yet,

@@ -19,7 +19,8 @@
  */
 #include "core/own.h"
 
-enum { SIZE_ROUND_MS = 400, SIZE_AGAIN_MS = 10 * 60 * 1000 };
+enum { SIZE_ROUND_MS = 400, SIZE_SOON_MS = 5 * 1000, SIZE_RAISE_MS = 60 * 1000,
+	SIZE_AGAIN_MS = 10 * 60 * 1000 };
 enum { CONFIRM_MS = 10 * 1000, CONFIRM_ROUND_MS = 200, CONFIRM_TRIES = 3,
 	SUSPECT_MS = 2000 };
 
@@ -44,12 +45,31 @@ static void size_ask(struct engine *e, struct link *l, uint16_t size)
 		shared_punch(e, l, &p, size);
 }
 
+/* Until the next measuring. What was found while packets were lost may be too
+ * small, or nothing: soon, and less and less often.
+ */
+static msec size_wait(const struct engine *e, struct link *l)
+{
+	if (!l->size_out)
+		return SIZE_SOON_MS;
+	if (l->size_out >= e->uplink_mtu)
+		return SIZE_AGAIN_MS;
+	l->size_wait = l->size_wait ? 2 * l->size_wait : SIZE_RAISE_MS;
+	if (l->size_wait > SIZE_AGAIN_MS)
+		l->size_wait = SIZE_AGAIN_MS;
+	return l->size_wait;
+}
+
 void size_timer(struct engine *e, struct link *l, msec now)
 {
 	uint16_t above = 0;
 
-	if (!shared_works(e, l))
+	if (!shared_works(e, l)) { /* later; when it comes up, at once */
+		l->size_tried = 0;
+		if (l->shared_up)
+			link_due(e, l, TIMER_SIZE, now + SIZE_SOON_MS);
 		return;
+	}
 	for (int i = 0; i < PLATEAUS; i++) {
 		if (plateau[i] <= l->size_out)
 			break;
@@ -66,8 +86,8 @@ void size_timer(struct engine *e, struct link *l, msec now)
 		link_due(e, l, TIMER_SIZE, now + SIZE_ROUND_MS + 2 * l->rtt_ms);
 	} else {
 		l->size_tried = 0;
-		l->size_settled = true;
-		link_due(e, l, TIMER_SIZE, now + SIZE_AGAIN_MS);
+		l->size_settled = l->size_out != 0;
+		link_due(e, l, TIMER_SIZE, now + size_wait(e, l));
 	}
 }
 
@@ -76,6 +96,7 @@ void size_doubt(struct engine *e, struct link *l, msec now)
 	if (l->size_tried || !l->size_out) /* being measured already */
 		return;
 	l->size_out = 0;
+	l->size_wait = 0;
 	l->size_settled = false;
 	fast_settle_all(e);
 	link_due(e, l, TIMER_SIZE, now);

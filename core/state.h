@@ -173,6 +173,7 @@ struct fast_seen {
  * @syn_open: hub: a SYN on it has not been answered yet
  * @advance_due: data went on shared; the advance waits for the timer
  * @rtx: retransmissions (UDP: ICMPv4 errors) in a row since anything came
+ * @came: the same of what the other side sends again, beside the carrier
  * @tried: of the current step of the handshake
  * @past: by direction: the stream is ONE_GIB beyond @s or @t; nothing can lie
  *	below, and numbers may wrap
@@ -182,11 +183,11 @@ struct fast_seen {
  */
 struct carrier {
 	uint32_t link, session, name, prev, next;
-	uint8_t state, kind, proto, tried, rtx, seen_altered;
+	uint8_t state, kind, proto, tried, rtx, came, seen_altered;
 	bool opened, latched, syn_open, advance_due, inbound;
 	uint16_t eport, hport;
 	struct taddr4 local, remote;
-	uint32_t s, t, mark, rx_ack, rtx_seq;
+	uint32_t s, t, mark, rx_ack, rtx_seq, came_seq;
 	bool past[2];
 	uint16_t probe_bytes;
 	struct tcp_opts opts[2];
@@ -283,6 +284,7 @@ struct link {
 	msec please_at, unknown_at;	/* last told, once a second */
 	/* path MTU: of IPv4 packets, 0 unknown */
 	uint16_t size_out, size_in;
+	msec size_wait;
 	bool size_settled;		/* all rounds were done once */
 	bool size_sent;			/* large ones, not confirmed since */
 	uint8_t confirm_tried;
