@@ -66,7 +66,7 @@ void resync_timer(struct engine *e, struct link *l, msec now)
 		return;
 	while (l->sync_next != NONE && sent < SYNC_BATCH &&
 	       visits++ < SYNC_VISITS) {
-		const struct session *s = &e->session[l->sync_next];
+		struct session *s = &e->session[l->sync_next];
 
 		l->sync_next = s->next;
 		if (s->state != SESSION_LIVE ||
@@ -74,6 +74,7 @@ void resync_timer(struct engine *e, struct link *l, msec now)
 			continue;
 		if (s->carrier != NONE)
 			fast_pull(e, s->carrier);
+		s->resynced = true;
 		send_record(e, l, s, now);
 		sent++;
 	}
@@ -170,6 +171,7 @@ void resync_state(struct engine *e, struct link *l, const struct msg_state *m,
 		session_closed(e, n, true, now);
 		return;
 	}
+	e->session[n].resynced = true;
 	session_alive(e, n, now);
 	if (e->session[n].carrier != NONE)
 		fast_pull(e, e->session[n].carrier);

@@ -340,6 +340,20 @@ bool session_renewed(struct engine *e, uint32_t n, uint32_t isn, enum dir d,
 	return true;
 }
 
+static void begun_by(struct engine *e, uint32_t n, enum initiator by)
+{
+	struct session *s = &e->session[n];
+
+	if (s->initiator == by)
+		return;
+	if (is_half(s))
+		half_drop(e, n);
+	s->initiator = (uint8_t)by;
+	if (is_half(s))
+		half_push(e, n);
+	wheel_set(&e->wheel, n, e->now + timeout_of(e, s));
+}
+
 static bool track_tcp(struct engine *e, uint32_t n, const struct pkt *p,
 		      enum dir d, msec now)
 {
@@ -352,6 +366,10 @@ static bool track_tcp(struct engine *e, uint32_t n, const struct pkt *p,
 		return false; /* anybody can send that */
 	if (!tcp_fits(from, to, p))
 		return false;
+	/* whoever spoke first after a restart of ours, the SYN began it */
+	if ((p->flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN &&
+	    !(from->known & KNOWN_SYN))
+		begun_by(e, n, d == UP ? BY_HOST : BY_PEER);
 	if (p->flags & TCP_RST) {
 		if (ends_by_reset(s, p, d)) {
 			s->reset = (uint8_t)(1 + d);
@@ -378,7 +396,7 @@ static bool track_tcp(struct engine *e, uint32_t n, const struct pkt *p,
 		s->reset = 0;
 		enter(e, n, SESSION_LIVE, now);
 	} else if (tcp_both_fin(s)) {
-		session_closed(e, n, false, now);
+		session_closed(e, n, s->resynced, now);
 	}
 	return true;
 }

@@ -113,6 +113,8 @@ enum { LINK_BITS = (1 << 12) - 1, LABEL_BITS = (1 << 20) - 1 };
  *	lost in trouble in a row
  * @reset: RST ended it: 1 + the direction that it travelled in; else 0
  * @told_close: CLOSE was sent or received
+ * @resynced: the other end may not have seen all of it (it started anew, or was
+ *	away), so it must be told of the end
  * @prev, @next: in a list of its link; of the free ones
  */
 struct session {
@@ -124,7 +126,7 @@ struct session {
 	uint8_t hop, hop_rx, window_min, window_before;
 	uint8_t failures, packets;
 	bool hop_settled;
-	bool told_close : 1, hop_lowered : 1;
+	bool told_close : 1, hop_lowered : 1, resynced : 1;
 	uint8_t reset : 2;
 	msec32 seen, window_at;
 
