@@ -20,11 +20,11 @@ acknowledge-above-mark|owntcp.c|s/seq_after(p->ack, c->mark))$/false)/
 skip-idle-rule|carrier.c|/^bool carrier_is_idle/,/^}/s/return now - /return e->now > now + 1 \&\& now - /
 reuse-context|context.c|s/c->rest_until = now + CONTEXT_REST_MS/c->rest_until = now/;s/^\t\tc->number = 0;$//;s/\.number = fresh_number(e)/.number = e->rx[n].number ? e->rx[n].number : fresh_number(e)/
 believe-replay|proof.c|/^static bool window_fresh/,/^}/s/if (counter > w->top)/if (counter || w->top)/
-deliver-punch|ownudp.c|s/if (is_punch(payload_of(p), l->my_number)) {/if (c->state != CARRIER_UP \&\& is_punch(payload_of(p), l->my_number)) {/
-latch-unproven|punch.c|s/if (p->type == PUNCH_ECHO \&\& !known .*/if (!known \&\& (p->type == PUNCH_ASK || (p->nonce == l->nonce \&\&/;s/^\t    l->nonce \&\& taddr4_eq(d->from, l->candidate)) {/	    l->nonce \&\& taddr4_eq(d->from, l->candidate)))) {/
-keep-carriers-of-old-nat|punch.c|s/carrier_leave_all(e, l, LEFT_NAT, [a-z]*, [e>-]*now);/(void)0;/
+deliver-punch|ownudp.c|s/^\tif (found.len) {/	if (found.len \&\& c->state != CARRIER_UP) {/
+latch-unproven|punch.c|s/if (p->type == PUNCH_ECHO \&\& !known \&\& newest \&\& l->nonce \&\&/if (!known \&\& (p->type == PUNCH_ASK || (l->nonce \&\&/;s/^\t    taddr4_eq(d->local, l->candidate_local)) {/	    taddr4_eq(d->local, l->candidate_local)))) {/
+keep-carriers-of-old-nat|punch.c|s/carrier_leave_all(e, l, LEFT_NAT, e->now);/(void)0;/
 wrong-checksum|xlat.c|s/csum_add(out->sport, out->dport)/csum_add(out->sport, 0)/
-no-policy|inner.c|/^static bool inbound_allowed/,/^}/s/^\treturn policy_allows(.*/	return true || policy_allows(policy, \&l->prefix, \&p->dst6, proto, p->dport);/
+no-policy|inner.c|/^static bool inbound_allowed/,/^}/s/if (policy->all)/if (policy)/
 forget-records|resync.c|s/^\t\tsend_record(e, l, s, now);/		(void)send_record;/
 ignore-left|carrier.c|/^void carrier_message_left/,/^}/s/carrier_leave(e, n, m->reason, false, now)/(void)now/
 spoofed-source|inner.c|s/if (is_edge(e) \&\& !src_ours) {/if (is_edge(e) \&\& !src_ours \&\& p->hop == 1) {/;s/if (!prefix6_contains(&l->prefix, ours))/if (!addr6_is_unicast(ours))/

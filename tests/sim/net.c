@@ -188,6 +188,33 @@ static void trace_wire(const struct sim *s, const struct wire *w, bool lost)
 		  more, lost ? " LOST" : "");
 }
 
+/* Design 3.2: a number that was forgotten is not given again for 4 minutes. @in:
+ * @n hears it, else it says it.
+ */
+static void given_rests(struct node *n, struct span bytes, bool in)
+{
+	struct msg m;
+	uint32_t number;
+
+	if (!msg_decode(&m, bytes) ||
+	    m.type != (in ? MSG_FORGET : MSG_CONTEXT_IS))
+		return;
+	number = in ? m.u.forget.number : m.u.context_is.number;
+	for (uint32_t i = 0; i < GIVEN; i++) {
+		struct given *g = &n->given[i];
+
+		if (g->number != number || !number)
+			continue;
+		if (in)
+			g->forgotten = n->sim->now;
+		else if (g->forgotten &&
+			 n->sim->now - g->forgotten < CONTEXT_REST_MS)
+			sim_error(n->sim, "context given again at once");
+	}
+	if (!in && number)
+		n->given[n->given_next++ % GIVEN] = (struct given){ number, 0 };
+}
+
 void sim_arrive(struct sim *s, struct wire *w)
 {
 	struct node *n = w->dir == UP ? &s->hub : &s->edge[w->edge];
@@ -211,10 +238,11 @@ void sim_arrive(struct sim *s, struct wire *w)
 			engine_datagram(n->e, &d, s->now);
 		break;
 	case WIRE_MESSAGE:
-		if (p->used && p->open[!w->dir])
-			engine_message(n->e, p->conn[!w->dir],
-				       (struct span){ wire_at(w), w->len },
-				       s->now);
+		if (!p->used || !p->open[!w->dir])
+			break;
+		given_rests(n, (struct span){ wire_at(w), w->len }, true);
+		engine_message(n->e, p->conn[!w->dir],
+			       (struct span){ wire_at(w), w->len }, s->now);
 		break;
 	}
 	pump(n);
@@ -401,32 +429,6 @@ static void from_inner(struct node *n, const struct out *o)
 		sim_at(s, sim_is_hub(n) ? s->conf.far : 0, inner_out, i);
 }
 
-/* Design 3.2: a number that was forgotten is not given again for 4 minutes.
- * @n says @o to @other.
- */
-static void given_rests(struct node *n, struct node *other, const struct out *o)
-{
-	struct msg m;
-
-	if (!msg_decode(&m, o->head))
-		return;
-	for (uint32_t i = 0; i < GIVEN; i++) {
-		struct given *mine = &n->given[i], *theirs = &other->given[i];
-
-		if (m.type == MSG_FORGET && theirs->number ==
-		    m.u.forget.number)
-			theirs->forgotten = n->sim->now;
-		if (m.type == MSG_CONTEXT_IS && mine->forgotten &&
-		    mine->number == m.u.context_is.number &&
-		    n->sim->now - mine->forgotten > CROSSED_MS &&
-		    n->sim->now - mine->forgotten < CONTEXT_REST_MS)
-			sim_error(n->sim, "context given again at once");
-	}
-	if (m.type == MSG_CONTEXT_IS && m.u.context_is.number)
-		n->given[n->given_next++ % GIVEN] = (struct given){
-			m.u.context_is.number, 0 };
-}
-
 static void message_out(struct node *n, const struct out *o)
 {
 	struct sim *s = n->sim;
@@ -437,7 +439,7 @@ static void message_out(struct node *n, const struct out *o)
 	if (!p)
 		return;
 	if (o->kind == OUT_MESSAGE)
-		given_rests(n, sim_is_hub(n) ? &s->edge[p->edge] : &s->hub, o);
+		given_rests(n, o->head, false);
 	w.edge = p->edge;
 	w.pipe = (uint32_t)(p - s->pipe);
 	w.len = head + join(wire_at(&w) + head, 4096 - head, o);

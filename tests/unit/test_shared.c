@@ -563,8 +563,7 @@ static void udp_with(struct sim *s, enum dir d, uint32_t word, uint8_t hop,
 	size_t len;
 
 	put16(l4 + 4, (uint16_t)body.len);
-	for (size_t i = 0; i < payload; i++) /* as ends.c makes it */
-		l4[UDP_HDR + i] = (uint8_t)(i * 7 + (i >> 8) * 13 + 1);
+	memcpy(l4 + UDP_HDR, sim_bytes(0, 0, UP), payload);
 	len = packet_build(packet, d == UP ? &host : &peer,
 			   d == UP ? &peer : &host, PROTO_UDP, body);
 	put32(packet, UINT32_C(6) << 28 | word);
