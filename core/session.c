@@ -331,8 +331,10 @@ bool session_renewed(struct engine *e, uint32_t n, uint32_t isn, enum dir d,
 	const struct session *s = &e->session[n];
 	const struct tcp_side *from = &s->side[d];
 
+	if ((from->known & KNOWN_SYN) && from->isn == isn)
+		return false; /* the same again, long on the way maybe */
 	if (s->state != SESSION_CLOSING &&
-	    (d == DOWN || !(from->known & KNOWN_SYN) || from->isn == isn))
+	    (d == DOWN || !(from->known & KNOWN_SYN)))
 		return false;
 	if (s->carrier != NONE)
 		carrier_leave(e, s->carrier, LEFT_CLOSED, true, now);

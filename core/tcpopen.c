@@ -432,6 +432,8 @@ bool owntcp_delivered(struct engine *e, uint32_t session, const struct pkt *p,
 	if (!is_edge(e) && tcp_is_syn(p)) {
 		bool again = s->syn_at && since(now, s->syn_at) <= SYN_AGAIN_MS;
 
+		if (s->state == SESSION_CLOSING)
+			return false; /* an OPEN that comes late */
 		if (!again)
 			s->syn_at = (msec32)now;
 		return !again;
