@@ -308,7 +308,8 @@ void session_message_close(struct engine *e, struct link *l,
 		return;
 	}
 	e->session[n].told_close = true;
-	e->session[n].reset = m->reason <= 1 + DOWN ? m->reason : 1 + DOWN;
+	e->session[n].reset = m->reason > 1 + DOWN ? 1u + DOWN :
+			      m->reason & 3u;
 	session_closed(e, n, false, now);
 }
 
@@ -348,11 +349,9 @@ static void begun_by(struct engine *e, uint32_t n, enum initiator by)
 
 	if (s->initiator == by)
 		return;
-	if (is_half(s))
-		half_drop(e, n);
+	chain_out(e, n);
 	s->initiator = (uint8_t)by;
-	if (is_half(s))
-		half_push(e, n);
+	chain_in(e, n);
 	wheel_set(&e->wheel, n, e->now + timeout_of(e, s));
 }
 
@@ -374,7 +373,7 @@ static bool track_tcp(struct engine *e, uint32_t n, const struct pkt *p,
 		begun_by(e, n, d == UP ? BY_HOST : BY_PEER);
 	if (p->flags & TCP_RST) {
 		if (ends_by_reset(s, p, d)) {
-			s->reset = (uint8_t)(1 + d);
+			s->reset = (1u + d) & 3;
 			if (seq_after(p->seq, from->end))
 				from->end = p->seq;
 			/* whoever believes it: the other need not have */
