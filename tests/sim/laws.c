@@ -23,7 +23,7 @@ static uint32_t chain(const struct engine *e, bool of_sessions)
 	uint32_t most = of_sessions ? e->conf.sessions : e->conf.own;
 
 	for (; n != NONE && count <= most; count++)
-		n = of_sessions ? e->session[n].older : e->own[n].session;
+		n = of_sessions ? e->session[n].next : e->own[n].next;
 	return count;
 }
 
@@ -168,7 +168,7 @@ static const char *sessions_in(struct engine *a, struct link *la,
 
 		if (s->state != SESSION_LIVE || s->link != link_index(a, la) ||
 		    ((s->side[UP].known | s->side[DOWN].known) & KNOWN_FIN) ||
-		    (!saw_syns(s) && a->now - s->seen > FRESH))
+		    (!saw_syns(s) && since(a->now, s->seen) > FRESH))
 			continue;
 		other = session_find(b, &t);
 		if (other == NONE)
@@ -274,7 +274,7 @@ static void show_session(struct run *r, const struct node *n, uint32_t i)
 		  "by %u, idle %llu ms, carrier %d, known %02x %02x%s%s",
 		  sim_name(n), s->proto, s->host.b[15], s->host_port,
 		  s->peer.b[15], s->peer_port, s->state, s->initiator,
-		  (unsigned long long)(r->s->now - s->seen), (int)s->carrier,
+		  (unsigned long long)since(r->s->now, s->seen), (int)s->carrier,
 		  s->side[UP].known, s->side[DOWN].known,
 		  s->reset ? ", reset" : "", s->told_close ? ", told" : "");
 }

@@ -23,7 +23,7 @@
 
 #include "core/csum.h"
 #include "core/icmp6.h"
-#include "core/state.h"
+#include "core/own.h"
 
 enum { SIM_EDGES = 4, SIM_PIPES = 512, SIM_TCPS = 64, SIM_CONNS = 16,
 	SIM_HELD = 1024, NAT_FLOWS = 2048 };
