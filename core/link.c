@@ -635,7 +635,10 @@ static void control_message(struct engine *e, struct link *l, uint32_t conn,
 		use_key(l);
 	switch (m->type) {
 	case MSG_PING: pong(e, conn, m->u.ping.stamp); break;
-	case MSG_PONG: heard_pong(l, m->u.pong.stamp, now); break;
+	case MSG_PONG:
+		heard_pong(l, m->u.pong.stamp, now);
+		resync_pong(e, l, m->u.pong.stamp, now);
+		break;
 	case MSG_CONTEXT: context_asked(e, l, &m->u.context, now); break;
 	case MSG_CONTEXT_IS: context_told(e, l, &m->u.context_is); break;
 	case MSG_FORGET: context_forget(e, l, m->u.forget.number, now); break;

@@ -4,10 +4,12 @@
  *
  * Theory of operation
  * ===================
- * State is symmetric: after HELLO each end sends its records, SYNC_BATCH per
- * SYNC_MS so that the connection is not flooded, then STATE_END. If the other
+ * State is symmetric: after HELLO each end sends its records, then STATE_END.
+ * Behind each SYNC_BATCH of them goes a PING, and its answer asks for the next:
+ * so half a million records never wait in a queue, however slow the line, and
+ * what else control has to say waits for one batch at most. If the other
  * process says in HELLO that it holds our whole state already (@synced), only
- * records that changed since it was last heard. A record has
+ * records that changed since it was last heard are sent. A record has
  * no carrier and no context; those are made anew. On conflict the side that
  * saw a packet later gives the next bytes, and the record that saw the SYN
  * gives initiator and options. Until a hub has heard STATE_END from an edge
@@ -22,8 +24,7 @@
 /* What was sent before the other end was heard last may be lost: SLACK is more
  * than the silence that ends a connection.
  */
-enum { SYNC_BATCH = 128, SYNC_VISITS = 1024, SYNC_MS = 20,
-	SYNC_SLACK_MS = 30 * 1000 };
+enum { SYNC_BATCH = 256, SYNC_VISITS = 2048, SYNC_SLACK_MS = 30 * 1000 };
 enum { STATE_LIVE = 1 };
 
 static void send_record(struct engine *e, struct link *l,
@@ -51,6 +52,7 @@ void resync_start(struct engine *e, struct link *l, msec heard, msec now)
 {
 	l->synced = 0; /* until its STATE_END */
 	l->syncing = true;
+	l->sync_stamp = NEVER;
 	l->sync_next = l->rest.first;
 	l->sync_since = l->peer_synced && heard > SYNC_SLACK_MS ?
 			heard - SYNC_SLACK_MS : 0;
@@ -60,6 +62,7 @@ void resync_start(struct engine *e, struct link *l, msec heard, msec now)
 void resync_timer(struct engine *e, struct link *l, msec now)
 {
 	struct msg end = { .type = MSG_STATE_END };
+	struct msg ping = { .type = MSG_PING, .u.ping = { now } };
 	int sent = 0, visits = 0;
 
 	if (l->control == NONE || !l->syncing)
@@ -79,7 +82,8 @@ void resync_timer(struct engine *e, struct link *l, msec now)
 		sent++;
 	}
 	if (l->sync_next != NONE) {
-		link_due(e, l, TIMER_SETTLE, now + SYNC_MS);
+		l->sync_stamp = now;
+		out_message(e, l, &ping);
 		return;
 	}
 	l->syncing = false;
@@ -187,4 +191,10 @@ void resync_end(struct engine *e, struct link *l, msec now)
 	l->synced = l->peer_epoch;
 	l->settled = true;
 	l->settle_until = now;
+}
+
+void resync_pong(struct engine *e, struct link *l, uint64_t stamp, msec now)
+{
+	if (l->syncing && stamp == l->sync_stamp)
+		link_due(e, l, TIMER_SETTLE, now);
 }

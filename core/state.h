@@ -244,7 +244,8 @@ enum { OLD_EPOCHS = 4 };
  * @half, @rest: its sessions: OPENING inbound ones, all others; oldest first
  * @own: its carriers. @tx_list, @rx_list: its contexts in use, oldest era first
  * @rx_resting: those whose numbers rest
- * @syncing: resynchronising; @sync_next: the session that is next, NONE: END
+ * @syncing: resynchronising; @sync_next: the session that is next, NONE: END;
+ *	@sync_stamp: of the PING behind the records sent last
  */
 struct link {
 	bool used, ending, syncing;
@@ -304,6 +305,7 @@ struct link {
 	uint8_t era;
 	uint32_t sessions, sync_next;
 	uint32_t contexts, tx_contexts;	/* rx, resting ones included; tx */
+	msec sync_stamp;
 	struct traffic sent[VIA_COUNT], received[VIA_COUNT];
 	uint64_t drops;
 };
@@ -700,7 +702,7 @@ void link_want_relay(struct engine *e, struct link *l, bool on, msec now);
 
 /* -- resync.c -------------------------------------------------------------- */
 
-/** resync_start() - Send the records of a link, paced by TIMER_SETTLE
+/** resync_start() - Send the records of a link, by TIMER_SETTLE
  * @heard: when control was heard last
  */
 void resync_start(struct engine *e, struct link *l, msec heard, msec now);
@@ -708,5 +710,7 @@ void resync_timer(struct engine *e, struct link *l, msec now);
 void resync_state(struct engine *e, struct link *l, const struct msg_state *m,
 		  msec now);
 void resync_end(struct engine *e, struct link *l, msec now);
+/** resync_pong() - The other end has read up to the PING with this stamp */
+void resync_pong(struct engine *e, struct link *l, uint64_t stamp, msec now);
 
 #endif

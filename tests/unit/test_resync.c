@@ -65,6 +65,72 @@ START_TEST(both_restart)
 }
 END_TEST
 
+/* struct flow - records that cross downwards; @mute: no PONG goes up */
+struct flow {
+	uint32_t states, ends;
+	bool mute;
+};
+
+static bool flow_hook(struct sim *s, struct wire *w, void *arg)
+{
+	struct flow *f = arg;
+	uint8_t type = wire_at(w)[2];
+
+	(void)s;
+	if (w->kind != WIRE_MESSAGE)
+		return false;
+	f->states += w->dir == DOWN && type == MSG_STATE;
+	f->ends += w->dir == DOWN && type == MSG_STATE_END;
+	return f->mute && w->dir == UP && type == MSG_PONG;
+}
+
+/* Many records go as fast as the other end reads, and no faster: the next
+ * batch waits for the answer to the last. What ends meanwhile, the session
+ * that is next as well, does no harm.
+ */
+START_TEST(records_are_paced)
+{
+	struct sim_conf c = usual;
+	struct tuple t = { .host = sim_host(0), .peer = sim_peer(),
+		.proto = PROTO_UDP };
+	struct flow f = { .mute = true };
+	struct sim *s;
+	uint32_t next;
+
+	c.sessions = 8192;
+	s = sim_up(&c);
+	for (uint16_t i = 0; i < 2000; i++) {
+		uint32_t n;
+
+		t.host_port = i;
+		n = session_add(s->hub.e, &t, 0, BY_HOST, s->now);
+		ck_assert_uint_ne(n, NONE);
+		session_alive(s->hub.e, n, s->now);
+	}
+	s->hook = flow_hook;
+	s->hook_arg = &f;
+	sim_control(s, 0, false);
+	sim_run(s, 100);
+	sim_control(s, 0, true);
+	sim_run(s, 3000);
+	ck_assert_uint_eq(f.states, 256);
+	ck_assert_uint_eq(f.ends, 0);
+	next = sim_link(&s->hub)->sync_next;
+	ck_assert_uint_ne(next, NONE);
+	session_remove(s->hub.e, next);
+	f.mute = false;
+	sim_control(s, 0, false);
+	sim_run(s, 100);
+	sim_control(s, 0, true);
+	f.states = 0;
+	sim_run(s, 5000);
+	ck_assert_uint_eq(f.states, 1999);
+	ck_assert_uint_eq(f.ends, 1);
+	ck_assert_uint_eq(engine_sessions(s->edge[0].e), 1999);
+	sim_end(s);
+}
+END_TEST
+
 /* Again and again, at bad moments. */
 START_TEST(many_restarts)
 {
@@ -344,6 +410,7 @@ int main(void)
 	Suite *suite = suite_create("resync");
 	TCase *tc = tcase_create("resync");
 
+	tcase_add_test(tc, records_are_paced);
 	tcase_add_loop_test(tc, tcp_survives, 0, 8);
 	tcase_add_test(tc, both_restart);
 	tcase_add_loop_test(tc, many_restarts, 0, 6);
