@@ -284,6 +284,10 @@ static void broken(struct conn *c)
 {
 	const char *why = tls_error(&c->room->tls);
 
+	if (c->closing) {
+		end(c, "");
+		return;
+	}
 	if (!*why)
 		why = errno ? strerror(errno) : "closed by the other end";
 	end(c, why);

@@ -103,6 +103,7 @@ struct engine *engine_init(void *memory, const struct engine_conf *c, msec now)
 	layout(e, c);
 	for (n = 0; n < c->links; n++)
 		e->link[n].half.first = e->link[n].control =
+			e->link[n].former =
 			e->link[n].relay = NONE;
 	e->free_session = e->free_own = NONE;
 	e->fast_top = 1;
@@ -212,6 +213,14 @@ void out_message_on(struct engine *e, uint32_t conn, const struct msg *m)
 	memcpy(at, bytes, len);
 	o->conn = conn;
 	o->head = (struct span){ at, len };
+}
+
+void out_bye(struct engine *e, uint32_t conn, enum bye why, const char *text)
+{
+	struct msg m = { .type = MSG_BYE, .u.bye = { .reason = (uint8_t)why,
+		.text = { (const uint8_t *)text, strlen(text) } } };
+
+	out_message_on(e, conn, &m);
 }
 
 bool out_message(struct engine *e, const struct link *l, const struct msg *m)

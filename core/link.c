@@ -43,61 +43,6 @@ enum {
 	SWEEP_BATCH = 1024
 };
 
-/* -- finding -------------------------------------------------------------------- */
-
-static uint32_t hash_prefix(const struct engine *e, const struct addr6 *a,
-			    uint8_t len)
-{
-	uint8_t key[17];
-
-	memcpy(key, a, 16);
-	key[16] = len;
-	return hash_bytes(e, key, sizeof(key));
-}
-
-static struct link *link_by_prefix(struct engine *e, const struct prefix6 *p)
-{
-	uint32_t n = table_first(&e->link_prefix,
-				 hash_prefix(e, &p->addr, p->len));
-
-	for (; n != NONE; n = table_next(&e->link_prefix, n))
-		if (e->link[n].prefix.len == p->len &&
-		    addr6_eq(&e->link[n].prefix.addr, &p->addr))
-			return &e->link[n];
-	return NULL;
-}
-
-struct link *link_by_addr(struct engine *e, const struct addr6 *a)
-{
-	for (int word = 2; word >= 0; word--) {
-		uint64_t left = e->has_prefix[word];
-
-		while (left) { /* the longest first */
-			int bit = 63 - __builtin_clzll(left);
-			struct prefix6 p = { .len = (uint8_t)(64 * word + bit) };
-			struct link *l;
-
-			p.addr = prefix6_mask(a, p.len);
-			l = link_by_prefix(e, &p);
-			if (l)
-				return l;
-			left &= ~(UINT64_C(1) << bit);
-		}
-	}
-	return NULL;
-}
-
-static void count_prefix(struct engine *e, uint8_t len, int add)
-{
-	uint64_t bit = UINT64_C(1) << len % 64;
-
-	e->prefix_lens[len] += (uint32_t)add;
-	if (e->prefix_lens[len])
-		e->has_prefix[len / 64] |= bit;
-	else
-		e->has_prefix[len / 64] &= ~bit;
-}
-
 /* -- life ------------------------------------------------------------------------ */
 
 void link_due(struct engine *e, struct link *l, enum timer t, msec at)
@@ -121,7 +66,7 @@ void link_init(struct engine *e, struct link *l, const struct prefix6 *prefix,
 		number = rand32(&e->rand) & TAG_NUMBER;
 	while (!number || link_by_number(e, number));
 	*l = (struct link){ .used = true, .prefix = *prefix, .control = NONE,
-		.relay = NONE, .since = now, .my_number = number,
+		.former = NONE, .relay = NONE, .since = now, .my_number = number,
 		.own_tcp = NOTE_COUNT, .budget = e->conf.budget,
 		.idle_udp_ms = IDLE_UDP_S * 1000,
 		.idle_tcp_ms = IDLE_TCP_S * 1000,
@@ -133,9 +78,7 @@ void link_init(struct engine *e, struct link *l, const struct prefix6 *prefix,
 	l->next_eport = (uint16_t)(e->conf.port_lo + rand_below(&e->rand,
 		(uint32_t)(e->conf.port_hi - e->conf.port_lo + 1)));
 	table_add(&e->link_number, number * 2654435761u, n);
-	table_add(&e->link_prefix, hash_prefix(e, &prefix->addr, prefix->len),
-		  n);
-	count_prefix(e, prefix->len, 1);
+	prefix_add(e, l);
 }
 
 static struct link *link_add(struct engine *e, const struct engine_peer *peer,
@@ -153,7 +96,7 @@ static struct link *link_add(struct engine *e, const struct engine_peer *peer,
 	return NULL;
 }
 
-static void close_conn(struct engine *e, uint32_t conn)
+void close_conn(struct engine *e, uint32_t conn)
 {
 	struct out *o;
 
@@ -166,12 +109,9 @@ static void close_conn(struct engine *e, uint32_t conn)
 
 static void bye(struct engine *e, uint32_t conn, enum bye why, const char *text)
 {
-	struct msg m = { .type = MSG_BYE, .u.bye = { .reason = (uint8_t)why,
-		.text = { (const uint8_t *)text, strlen(text) } } };
-
 	if (conn == NONE)
 		return;
-	out_message_on(e, conn, &m);
+	out_bye(e, conn, why, text);
 	close_conn(e, conn);
 }
 
@@ -218,7 +158,7 @@ static void link_remove(struct engine *e, struct link *l, msec now)
 			e->conn[c].link = NONE;
 	forget_peer(l);
 	l->ending = true;
-	l->control = l->relay = NONE;
+	l->control = l->former = l->relay = NONE;
 	for (int t = 0; t < TIMER_COUNT; t++)
 		l->due[t] = 0;
 	link_due(e, l, TIMER_SWEEP, now + 1); /* the outbox names it */
@@ -239,8 +179,7 @@ static void sweep_timer(struct engine *e, struct link *l, msec now)
 	if (!l->ending)
 		return;
 	table_remove(&e->link_number, n);
-	table_remove(&e->link_prefix, n);
-	count_prefix(e, l->prefix.len, -1);
+	prefix_remove(e, l);
 	wheel_clear(&e->wheel, timer_of_link(e, n));
 	l->used = l->ending = false;
 }
@@ -325,6 +264,9 @@ static void new_epoch(struct engine *e, struct link *l, uint64_t epoch,
 		bye(e, l->relay, BYE_REPLACED, "control is another process's");
 		l->relay = NONE;
 	}
+	bye(e, l->control, BYE_REPLACED, "replaced");
+	l->control = NONE;
+	former_drop(e, l);
 	note_replaced(l, l->peer_epoch);
 	l->peer_epoch = epoch;
 	l->peer_counter = l->relay_counter = 0;
@@ -371,8 +313,11 @@ static void take_hello(struct engine *e, struct link *l,
 static void control_up(struct engine *e, struct link *l, uint32_t conn,
 		       msec now)
 {
-	if (l->control != NONE && l->control != conn)
-		bye(e, l->control, BYE_REPLACED, "replaced");
+	struct msg shared = { .type = MSG_SHARED,
+		.u.shared = { l->shared_up } };
+
+	if (l->control != NONE)
+		former_keep(e, l, now);
 	l->control = conn;
 	resync_start(e, l, l->heard, now);
 	l->heard = now;
@@ -399,12 +344,9 @@ static void control_up(struct engine *e, struct link *l, uint32_t conn,
 		l->relay_wanted = false;
 		link_want_relay(e, l, true, now);
 	}
-	if (l->shared_up) {
-		struct msg m = { .type = MSG_SHARED, .u.shared = { 1 } };
-
-		out_message(e, l, &m);
+	out_message(e, l, &shared);
+	if (l->shared_up)
 		shared_ask(e, l, now); /* a hub that started anew must latch */
-	}
 }
 
 static bool hello_sane(const struct msg_hello *m)
@@ -531,6 +473,8 @@ void engine_conn_closed(struct engine *e, uint32_t conn, msec now)
 	l = &e->link[e->conn[conn].link];
 	if (l->relay == conn)
 		l->relay = NONE;
+	if (l->former == conn)
+		l->former = NONE;
 	if (l->control != conn)
 		return;
 	l->control = NONE;
@@ -630,9 +574,11 @@ static void heard_shared(struct engine *e, struct link *l, bool usable,
 static void control_message(struct engine *e, struct link *l, uint32_t conn,
 			    const struct msg *m, msec now)
 {
-	l->heard = now;
-	if (l->key_due)
-		use_key(l);
+	if (l->control == conn) {
+		l->heard = now;
+		if (l->key_due)
+			use_key(l);
+	}
 	switch (m->type) {
 	case MSG_PING: pong(e, conn, m->u.ping.stamp); break;
 	case MSG_PONG:
@@ -645,7 +591,7 @@ static void control_message(struct engine *e, struct link *l, uint32_t conn,
 	case MSG_UNKNOWN: context_unknown(e, l, m->u.unknown.number); break;
 	case MSG_OPEN: carrier_message_open(e, l, &m->u.open, now); break;
 	case MSG_OPENED: carrier_message_opened(e, l, &m->u.opened, now); break;
-	case MSG_LEFT: carrier_message_left(e, l, &m->u.left, now); break;
+	case MSG_LEFT: former_left(e, l, &m->u.left, now); break;
 	case MSG_HOPS: carrier_message_hops(e, l, &m->u.hops); break;
 	case MSG_CLOSE: session_message_close(e, l, &m->u.close, now); break;
 	case MSG_PUNCH_PLEASE: shared_ask(e, l, now); break;
@@ -658,7 +604,7 @@ static void control_message(struct engine *e, struct link *l, uint32_t conn,
 		heard_idle(l, m->u.idle.idle_udp, m->u.idle.idle_tcp);
 		break;
 	case MSG_BENCH: hand_bench(e, l, conn, m->u.bench.body); break;
-	case MSG_BYE: close_conn(e, conn); break;
+	case MSG_BYE: former_bye(e, l, conn, m->u.bye.reason); break;
 	case 0: break; /* optional, unknown */
 	default: bad_peer(e, conn);
 	}
@@ -694,7 +640,8 @@ void engine_message(struct engine *e, uint32_t conn, struct span in, msec now)
 	l = &e->link[c->link];
 	if (c->kind == CONN_RELAY)
 		relay_message(e, l, conn, &m);
-	else if (l->control == conn)
+	else if (l->control == conn || (l->former == conn &&
+					former_takes(e, l, &m)))
 		control_message(e, l, conn, &m, now);
 }
 
@@ -762,6 +709,7 @@ void link_timer(struct engine *e, uint32_t n, msec now)
 		[TIMER_SILENT] = silent_timer,
 		[TIMER_EVICTED] = budget_evicted,
 		[TIMER_CONFIRM] = confirm_timer, [TIMER_SWEEP] = sweep_timer,
+		[TIMER_FORMER] = former_timer,
 	};
 	struct link *l = &e->link[n];
 	msec first = NEVER;
@@ -790,6 +738,7 @@ void engine_revoke(struct engine *e, uint32_t n, msec now)
 		return;
 	bye(e, l->relay, BYE_REVOKED, "certificate revoked");
 	bye(e, l->control, BYE_REVOKED, "certificate revoked");
+	former_drop(e, l);
 	link_remove(e, l, now);
 }
 

@@ -234,10 +234,10 @@ struct keys {
 
 enum timer { TIMER_PING, TIMER_PUNCH, TIMER_SIZE, TIMER_PROBE, TIMER_BUDGET,
 	TIMER_SETTLE, TIMER_GONE, TIMER_FRESH, TIMER_SILENT, TIMER_EVICTED,
-	TIMER_CONFIRM, TIMER_SWEEP,
+	TIMER_CONFIRM, TIMER_SWEEP, TIMER_FORMER,
 	TIMER_COUNT };
 
-enum { OLD_EPOCHS = 4 };
+enum { OLD_EPOCHS = 4, EARLY_LEFT = 8 };
 
 /** struct link - everything between one edge and its hub
  * @ending: it is being removed, in pieces; a HELLO brings it back
@@ -254,6 +254,9 @@ struct link {
 	struct prefix6 prefix;
 	struct policy inbound;
 	uint32_t control, relay;	/* connections, NONE */
+	uint32_t former;	/* control until now, still heard; NONE */
+	uint32_t early_left[EARLY_LEFT];	/* hub: what OPEN on it is late */
+	uint32_t early_lefts;
 	msec since, heard, settle_until;
 	msec due[TIMER_COUNT];
 	/* HELLO */
@@ -313,6 +316,7 @@ struct link {
 /** struct conn - one TLS connection as the engine sees it */
 struct conn {
 	bool used, greeted;
+	bool bye;		/* the peer says no more on it */
 	uint8_t kind;
 	uint32_t link;
 	struct engine_peer peer;
@@ -423,6 +427,8 @@ void out_shrink(struct engine *e, const uint8_t *at, size_t from, size_t to);
 void out_inner(struct engine *e, const struct frame *f);
 /** out_outer() - Frame to the outer TUN */
 void out_outer(struct engine *e, const struct frame *f);
+/** out_bye() - BYE on @conn, its last message */
+void out_bye(struct engine *e, uint32_t conn, enum bye why, const char *text);
 /** out_message() - Message on the control connection of @l; false if down */
 bool out_message(struct engine *e, const struct link *l, const struct msg *m);
 /** out_message_on() - The same on any connection */
@@ -696,9 +702,39 @@ static inline uint32_t link_index(const struct engine *e, const struct link *l)
 {
 	return (uint32_t)(l - e->link);
 }
-struct link *link_by_addr(struct engine *e, const struct addr6 *a);
 /** link_relay() - Edge: is a relay needed or not? */
 void link_want_relay(struct engine *e, struct link *l, bool on, msec now);
+
+/** close_conn() - End @conn when its output is sent; NONE: nothing */
+void close_conn(struct engine *e, uint32_t conn);
+
+/* -- prefix.c -------------------------------------------------------------- */
+
+/** link_by_prefix() - NULL: no link has exactly this */
+struct link *link_by_prefix(struct engine *e, const struct prefix6 *p);
+/** link_by_addr() - The link whose prefix holds @a, the longest; NULL: none */
+struct link *link_by_addr(struct engine *e, const struct addr6 *a);
+/** prefix_add(), prefix_remove() - @l is found by its prefix, or not any more */
+void prefix_add(struct engine *e, const struct link *l);
+void prefix_remove(struct engine *e, const struct link *l);
+
+/* -- former.c -------------------------------------------------------------- */
+
+/** former_keep() - Control is about to be another connection of the same epoch:
+ * the one that it is now is still heard
+ */
+void former_keep(struct engine *e, struct link *l, msec now);
+void former_drop(struct engine *e, struct link *l);
+void former_timer(struct engine *e, struct link *l, msec now);
+/** former_takes() - Is @m, which came on the former connection, of use? */
+bool former_takes(struct engine *e, struct link *l, const struct msg *m);
+/** former_left() - LEFT came, on either */
+void former_left(struct engine *e, struct link *l, const struct msg_left *m,
+		 msec now);
+/** former_bye() - BYE came on @conn: close it, or wait until control has moved
+ */
+void former_bye(struct engine *e, const struct link *l, uint32_t conn,
+		uint8_t why);
 
 /* -- resync.c -------------------------------------------------------------- */
 

@@ -127,4 +127,46 @@ static UNUSED int run_case(Suite *suite, TCase *tc)
 	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+/* -- messages by hand -------------------------------------------------- */
+
+/* @m on connection @conn of the hub. Return: type of the answer, 0 none */
+static UNUSED uint8_t tell_hub(struct sim *s, uint32_t conn,
+			       const struct msg *m)
+{
+	uint8_t bytes[MSG_MAX], type = 0;
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	const struct out *o;
+
+	ck_assert(msg_encode(&w, m));
+	engine_message(s->hub.e, conn, (struct span){ bytes, w.len }, s->now);
+	while ((o = engine_next(s->hub.e)))
+		if (!type && o->kind == OUT_MESSAGE && o->conn == conn)
+			type = o->head.at[2];
+	return type;
+}
+
+static UNUSED uint8_t hello(struct sim *s, uint32_t conn, enum conn_kind kind,
+		     uint64_t epoch, uint64_t counter)
+{
+	struct msg m = { .type = MSG_HELLO, .u.hello = {
+		.kind = (uint8_t)kind, .version = MSG_VERSION + 1,
+		.epoch = epoch, .counter = counter, .number = 7,
+		.mtu = FULL_MTU, .port_lo = SIM_LO, .port_hi = SIM_HI,
+		.idle_udp = 65535, .idle_tcp = 65535,
+		.inbound = { (const uint8_t *)"all", 3 } } };
+
+	return tell_hub(s, conn, &m);
+}
+
+static UNUSED void open_conn(struct sim *s, uint32_t conn, uint32_t edge)
+{
+	struct engine_peer peer = { .name = "by hand",
+		.serial = { (uint8_t)conn, 2, 3 } };
+	struct addr6 host = sim_host(edge);
+
+	peer.prefix.len = 64;
+	peer.prefix.addr = prefix6_mask(&host, 64);
+	engine_conn_open(s->hub.e, conn, &peer, CONN_CONTROL, s->now);
+}
+
 #endif
