@@ -437,7 +437,8 @@ void deliver(struct engine *e, struct link *l, struct frame *f, enum via via,
 		end_packet(e, l, why);
 		return;
 	}
-	count_received(l, via, &p);
+	if (via != VIA_COUNT)
+		count_received(l, via, &p);
 	if (is_icmp6_error(&p)) {
 		deliver_error(e, l, &p);
 		return;

@@ -542,7 +542,9 @@ bool tcp_both_fin(const struct session *s);
 
 /* -- inner.c: between the inner TUN and the carriers ---------------------- */
 
-/** deliver() - A packet that crossed the CGNAT: check, note, hand inside */
+/** deliver() - A packet that crossed the CGNAT: check, note, hand inside
+ * @via: VIA_COUNT: on none of them, so no carrier's traffic (OPEN's copy)
+ */
 void deliver(struct engine *e, struct link *l, struct frame *f, enum via via,
 	     msec now);
 

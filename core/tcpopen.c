@@ -532,7 +532,7 @@ void tcpopen_copy(struct engine *e, struct link *l, struct span copy, msec now)
 		return;
 	f.at = at + FRAME_HEADROOM;
 	memcpy(f.at, copy.at, copy.len);
-	deliver(e, l, &f, VIA_RELAY, now);
+	deliver(e, l, &f, VIA_COUNT, now); /* came on no carrier */
 }
 
 /* -- timers -------------------------------------------------------------- */

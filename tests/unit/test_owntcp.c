@@ -21,10 +21,11 @@ START_TEST(syn_goes_at_once)
 	ck_assert_uint_eq(t->end[UP].repeated + t->end[DOWN].repeated, 0);
 	ck_assert_ptr_nonnull(carrier_at(&s->edge[0], t));
 	ck_assert_ptr_nonnull(carrier_at(&s->hub, t));
-	/* every packet on own, both ways; only OPEN's copy beside it */
+	/* every packet on own, both ways; OPEN's copy is no carrier's */
 	for (int v = VIA_SHARED; v < VIA_COUNT; v++) {
 		ck_assert_uint_eq(via_sent(&s->edge[0], v), 0);
 		ck_assert_uint_eq(via_sent(&s->hub, v), 0);
+		ck_assert_uint_eq(sim_link(&s->hub)->received[v].packets, 0);
 	}
 	sim_end(s);
 }
