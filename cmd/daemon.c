@@ -481,6 +481,14 @@ static void open_fast(struct daemon *d, int index)
 			 "it needs capture and output by BPF");
 }
 
+/* Whether trains can be cut is for the device to say. */
+static void retry_udp(struct daemon *d)
+{
+	for (unsigned n = 0; n < d->udp_count; n++)
+		if (d->udp[n].open)
+			udp_retry(&d->udp[n].udp);
+}
+
 bool daemon_uplink(struct daemon *d, int index, uint32_t addr,
 		   const struct uplink_peer *peer)
 {
@@ -520,6 +528,7 @@ bool daemon_uplink(struct daemon *d, int index, uint32_t addr,
 	u->peer = *peer;
 	u->mtu = link.mtu;
 	open_fast(d, index);
+	retry_udp(d);
 	log_info("uplink interface=%s capture=%s output=%s fast=%s mtu=%u",
 		 link.name, u->capture.mode, u->output.mode,
 		 d->fast.mode ? d->fast.mode : "off", link.mtu);

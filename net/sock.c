@@ -20,9 +20,10 @@
  * payload is gathered by iovec, never copied here; messages then go out in
  * groups by sendmmsg(). A kernel or device that cannot cut trains says EINVAL
  * or EIO: the train is sent again datagram by datagram, and after EIO no more
- * trains are made on that socket. Losing a datagram is normal on this carrier:
- * whatever the kernel refuses otherwise is counted and skipped, so that one bad
- * datagram cannot hold up the rest. Only a full socket stops udp_send().
+ * trains are made on that socket until udp_retry(). Losing a datagram is normal
+ * on this carrier: whatever the kernel refuses otherwise is counted and skipped,
+ * so that one bad datagram cannot hold up the rest. Only a full socket stops
+ * udp_send().
  *
  * sendmmsg() is called directly, as musl makes a loop of sendmsg() of it
  * (kernel and POSIX disagree about field widths); all our headers start as
@@ -164,7 +165,7 @@ int udp_open(struct udp *u, const struct udp_conf *c)
 	}
 	set_buffer(u->fd, SO_RCVBUFFORCE, SO_RCVBUF, bytes);
 	set_buffer(u->fd, SO_SNDBUFFORCE, SO_SNDBUF, bytes);
-	u->gso = !set_int(u->fd, SOL_UDP, UDP_SEGMENT, 0);
+	udp_retry(u);
 	u->gro = !set_int(u->fd, SOL_UDP, UDP_GRO, 1);
 	return 0;
 }
@@ -174,6 +175,11 @@ void udp_close(struct udp *u)
 	if (u->fd >= 0)
 		close(u->fd);
 	u->fd = -1;
+}
+
+void udp_retry(struct udp *u)
+{
+	u->gso = !set_int(u->fd, SOL_UDP, UDP_SEGMENT, 0);
 }
 
 /** udp_control() - Read TOS, local address and train size of a message */

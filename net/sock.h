@@ -39,7 +39,8 @@ struct datagram {
 };
 
 /** struct udp - a socket and what the kernel does for it
- * @gso: it cuts trains (UDP_SEGMENT, 4.18); cleared when a device refuses
+ * @gso: it cuts trains (UDP_SEGMENT, 4.18); cleared when a device refuses,
+ *	until udp_retry()
  * @gro: it joins trains (UDP_GRO, 5.0)
  * @refused: datagrams that could not be sent and are lost (too big for the
  *	device, no route, refused by a firewall)
@@ -85,6 +86,8 @@ struct udp_conf {
  */
 int udp_open(struct udp *u, const struct udp_conf *c);
 void udp_close(struct udp *u);
+/** udp_retry() - It sends by another device now, which may cut trains */
+void udp_retry(struct udp *u);
 /** udp_recv() - Take what has arrived, up to UDP_SLOTS trains
  *
  * Return: b->count, 0 if there is nothing, negative errno

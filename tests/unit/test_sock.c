@@ -187,6 +187,29 @@ START_TEST(test_udp_too_big)
 }
 END_TEST
 
+/* A device that can cut no trains, and then another one that can. */
+START_TEST(test_udp_other_device)
+{
+	struct datagram d = { .to = { 0x0a090002, 9 }, .gso_size = 1000,
+			      .body = { bytes, 9500 } };
+	struct udp a;
+
+	if (!labns_pair())
+		return;
+	a = open_at(0);
+	must("ethtool -K up0 tx off >/dev/null");
+	ck_assert_int_eq(udp_send(&a, &d, 1), 1);
+	a.gso = false; /* as Linux before 6.11 has it */
+	must("ethtool -K up0 tx on >/dev/null");
+	ck_assert_int_eq(udp_send(&a, &d, 1), 1);
+	ck_assert(!a.gso);
+	udp_retry(&a);
+	ck_assert_int_eq(udp_send(&a, &d, 1), 1);
+	ck_assert(a.gso);
+	udp_close(&a);
+}
+END_TEST
+
 /* Datagrams of growing size, which nobody joins: one for each slot, and more */
 START_TEST(test_udp_more)
 {
@@ -336,6 +359,7 @@ int main(void)
 	tcase_add_loop_test(t, test_udp_trains, 0, 2);
 	tcase_add_loop_test(t, test_udp_callers_train, 0, 2);
 	tcase_add_test(t, test_udp_too_big);
+	tcase_add_test(t, test_udp_other_device);
 	tcase_add_test(t, test_udp_more);
 	tcase_add_test(t, test_udp_errors);
 	tcase_add_test(t, test_udp_full);
