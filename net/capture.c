@@ -11,6 +11,7 @@
  *   range, destination one of our addresses; on an edge also: source one of its
  *   hubs, source port in the hub's range (phones behind a router that
  *   masquerades use the same ports)                   else: not ours, goes on
+ *   the same with IPv4 options, or a first fragment   drop
  *   the carrier is in the map of latched ones         redirect to outer TUN
  *   TCP SYN without ACK, or UDP with the form of
  *   a punch: token bucket                             redirect, or drop
@@ -19,7 +20,9 @@
  *   tests on the quoted header): a second bucket      redirect, or drop
  *
  * So a flood of forged packets costs the engine at most the bucket's rate, and
- * the host's stack never answers for our ports with a RST.
+ * the host's stack never answers for our ports with a RST: nor for what no
+ * carrier ever sends, with options or in fragments. Later fragments go on; the
+ * stack never gets a whole packet of them.
  *
  * The redirection goes to the TUN's *egress*, so a GRO super-packet reaches our
  * read() whole. Reads are relative to the network header (bpf_skb_load_bytes_
@@ -82,18 +85,19 @@ _Static_assert(sizeof(struct addr_key) == 8, "as the program builds it");
 
 /** struct labels - where the program's ends are */
 struct labels {
-	int pass, drop, limited, capture, bucket, icmp, is_l4;
+	int pass, drop, limited, capture, bucket, icmp, odd, is_l4;
 };
 
-/** emit_load() - @len bytes at @from of the network header to the stack; to
- * @fail if the packet is shorter
+/** emit_load_by() - @len bytes of the network header to the stack, from where
+ * @from puts in R2; to @fail if the packet is shorter
  */
-static void emit_load(struct bpf_asm *a, int from, int to, int len, int fail)
+static void emit_load_by(struct bpf_asm *a, struct bpf_insn from, int to,
+			 int len, int fail)
 {
 	int again = asm_label(a), done = asm_label(a), i;
 
 	for (i = 0; i < 2; i++) {
-		ASM(a, I_MOV(R1, R6), I_SET(R2, from), I_MOV(R3, R10),
+		ASM(a, I_MOV(R1, R6), from, I_MOV(R3, R10),
 		    I_ALUI(BPF_ADD, R3, to), I_SET(R4, len),
 		    I_SET(R5, BPF_HDR_START_NET),
 		    I_CALL(BPF_FUNC_skb_load_bytes_relative));
@@ -109,6 +113,11 @@ static void emit_load(struct bpf_asm *a, int from, int to, int len, int fail)
 	}
 	asm_jump(a, I_JUMP(), fail);
 	asm_place(a, done);
+}
+
+static void emit_load(struct bpf_asm *a, int from, int to, int len, int fail)
+{
+	emit_load_by(a, I_SET(R2, from), to, len, fail);
 }
 
 /** emit_range() - To @fail unless the port at @at is in @lo to @hi */
@@ -147,7 +156,9 @@ static void emit_count(struct bpf_asm *a, const struct capture *c)
 	asm_place(a, none);
 }
 
-/** emit_start() - Which packets we look at: R6 the packet, R9 its protocol */
+/** emit_start() - Which packets we look at: R6 the packet, R9 its protocol, R8
+ * whether it has a form that no carrier uses
+ */
 static void emit_start(struct bpf_asm *a, const struct labels *l)
 {
 	ASM(a, I_MOV(R6, R1),
@@ -155,14 +166,38 @@ static void emit_start(struct bpf_asm *a, const struct labels *l)
 	asm_jump(a, I_IFI(BPF_JNE, R1, htons(ETH_P_IP)), l->pass);
 	emit_load(a, 0, AT_HDR, IP_BYTES, l->pass);
 	ASM(a, I_LOAD(BPF_B, R1, R10, AT_HDR));
-	asm_jump(a, I_IFI(BPF_JNE, R1, 0x45), l->pass);
+	asm_jump(a, I_IFI(BPF_JNE, R1, 0x45), l->odd);
 	ASM(a, I_LOAD(BPF_H, R1, R10, AT_HDR + IP_FRAG), I_BE16(R1),
 	    I_ALUI(BPF_AND, R1, 0x3fff));
-	asm_jump(a, I_IFI(BPF_JNE, R1, 0), l->pass);
-	ASM(a, I_LOAD(BPF_B, R9, R10, AT_HDR + IP_PROTO));
+	asm_jump(a, I_IFI(BPF_JNE, R1, 0), l->odd);
+	ASM(a, I_SET(R8, 0), I_LOAD(BPF_B, R9, R10, AT_HDR + IP_PROTO));
 	asm_jump(a, I_IFI(BPF_JEQ, R9, ICMP), l->icmp);
 	asm_jump(a, I_IFI(BPF_JEQ, R9, TCP), l->is_l4);
+	asm_jump(a, I_IFI(BPF_JEQ, R9, UDP), l->is_l4);
+	asm_jump(a, I_JUMP(), l->pass);
+}
+
+/** emit_odd() - IPv4 options, or a fragment: its ports to where they are
+ * without options, R8 set; later fragments have none
+ */
+static void emit_odd(struct bpf_asm *a, const struct labels *l)
+{
+	int ports = asm_label(a);
+
+	asm_place(a, l->odd);
+	ASM(a, I_LOAD(BPF_B, R7, R10, AT_HDR));
+	asm_jump(a, I_IFI(BPF_JLT, R7, 0x45), l->pass);
+	asm_jump(a, I_IFI(BPF_JGT, R7, 0x4f), l->pass);
+	ASM(a, I_LOAD(BPF_H, R1, R10, AT_HDR + IP_FRAG), I_BE16(R1),
+	    I_ALUI(BPF_AND, R1, 0x1fff));
+	asm_jump(a, I_IFI(BPF_JNE, R1, 0), l->pass);
+	ASM(a, I_LOAD(BPF_B, R9, R10, AT_HDR + IP_PROTO));
+	asm_jump(a, I_IFI(BPF_JEQ, R9, TCP), ports);
 	asm_jump(a, I_IFI(BPF_JNE, R9, UDP), l->pass);
+	asm_place(a, ports);
+	ASM(a, I_ALUI(BPF_AND, R7, 0x0f), I_ALUI(BPF_LSH, R7, 2),
+	    I_SET(R8, 1));
+	emit_load_by(a, I_MOV(R2, R7), AT_HDR + L4_SPORT, 4, l->pass);
 }
 
 /** emit_l4() - TCP and UDP */
@@ -181,6 +216,7 @@ static void emit_l4(struct bpf_asm *a, const struct capture *c,
 		emit_range(a, AT_HDR + L4_SPORT, peers, l->pass);
 		emit_addr(a, c, AT_HDR + IP_SRC, ROLE_PEER, l->pass);
 	}
+	asm_jump(a, I_IFI(BPF_JNE, R8, 0), l->drop);
 	ASM(a, I_LOAD(BPF_W, R1, R10, AT_HDR + IP_SRC),
 	    I_STORE(BPF_W, R10, AT_KEY, R1),
 	    I_LOAD(BPF_W, R1, R10, AT_HDR + IP_DST),
@@ -295,9 +331,10 @@ static void assemble(struct bpf_asm *a, const struct capture *c)
 	asm_init(a);
 	l = (struct labels){
 		asm_label(a), asm_label(a), asm_label(a), asm_label(a),
-		asm_label(a), asm_label(a), asm_label(a)
+		asm_label(a), asm_label(a), asm_label(a), asm_label(a)
 	};
 	emit_start(a, &l);
+	emit_odd(a, &l);
 	emit_l4(a, c, &l);
 	emit_icmp(a, c, &l);
 	emit_bucket(a, c, &l);
