@@ -256,7 +256,8 @@ INLINE bool udp_read(struct __sk_buff *skb, uint32_t at, uint32_t l4_bytes,
 {
 	struct udp u;
 
-	if (load_bytes(skb, at, &u, UDP_LEN) || !u.check || l4_bytes < UDP_LEN)
+	if (l4_bytes < UDP_LEN || load_bytes(skb, at, &u, UDP_LEN) ||
+	    !u.check || BE16(u.len) != l4_bytes)
 		return false;
 	s->l4_len = UDP_LEN;
 	s->payload = l4_bytes - UDP_LEN;
