@@ -107,7 +107,7 @@ static const struct sim_conf strict = { .seed = 17, .nat.strict = true,
 	.inbound = "all" };
 
 /* Traffic both ways passes now, and in the end on own if only one was lost. */
-static void passes(struct sim *s, struct tcp *t, const struct loser *l)
+static void goes_on(struct sim *s, struct tcp *t, const struct loser *l)
 {
 	const char *name = l->row->name;
 
@@ -148,7 +148,7 @@ START_TEST(first)
 
 	watch(s, &l);
 	t = tcp_connect(s, 0, UP, 40001, 80);
-	passes(s, t, &l);
+	goes_on(s, t, &l);
 	sim_end(s);
 }
 END_TEST
@@ -189,7 +189,7 @@ START_TEST(beside)
 	s->hook = lose_beside;
 	s->hook_arg = l;
 	t = tcp_connect(s, 0, UP, 40001, 80);
-	passes(s, t, l);
+	goes_on(s, t, l);
 	sim_end(s);
 }
 END_TEST
@@ -223,7 +223,7 @@ START_TEST(mid)
 	tcp_write(t, _i & 2 ? UP : DOWN, 100000);
 	sim_run(s, 290);
 	watch(s, &l);
-	passes(s, t, &l);
+	goes_on(s, t, &l);
 	sim_end(s);
 }
 END_TEST
@@ -246,7 +246,7 @@ START_TEST(inbound)
 		l.always = false; /* there is nothing else to fall back to */
 	watch(s, &l);
 	t = tcp_connect(s, 0, DOWN, 22, 50000);
-	passes(s, t, &l);
+	goes_on(s, t, &l);
 	sim_end(s);
 }
 END_TEST
@@ -266,7 +266,7 @@ START_TEST(rehome)
 	tcp_write(t, UP, 1000);
 	sim_run(s, 350); /* once repeated; the second makes it quiet */
 	watch(s, &l);
-	passes(s, t, &l);
+	goes_on(s, t, &l);
 	sim_end(s);
 }
 END_TEST
@@ -299,7 +299,7 @@ START_TEST(probe)
 		ck_assert_msg(sim_link(&s->edge[0])->own_tcp == NOTE_OWN_UP,
 			      "%s: no verdict", l.row->name);
 	t = tcp_connect(s, 0, UP, 40001, 80);
-	passes(s, t, &l);
+	goes_on(s, t, &l);
 	sim_end(s);
 }
 END_TEST
