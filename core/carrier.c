@@ -558,8 +558,7 @@ void carrier_moved(struct engine *e, uint32_t session, uint32_t bytes, msec now)
 	struct session *s = &e->session[session];
 	struct link *l = &e->link[s->link];
 
-	if (!is_edge(e) || s->carrier != NONE || s->state != SESSION_LIVE ||
-	    (s->proto != PROTO_TCP && s->proto != PROTO_UDP))
+	if (!is_edge(e) || s->carrier != NONE || !carrier_fits(s))
 		return;
 	if (s->moved < PROMOTE_BYTES) {
 		s->moved += bytes < PROMOTE_BYTES ? bytes : PROMOTE_BYTES;

@@ -204,7 +204,7 @@ static bool fits(const struct engine *e, const struct carrier *c)
 	    (c->elsewhere_at && e->now - c->elsewhere_at <= ELSEWHERE_MS))
 		return false;
 	s = &e->session[c->session];
-	return s->state == SESSION_LIVE && s->hop && s->hop_rx &&
+	return carrier_fits(s) && s->hop && s->hop_rx &&
 	       path_size(l) && l->size_settled &&
 	       (c->proto == PROTO_UDP || tcp_caught_up(e, c, s));
 }

@@ -51,6 +51,16 @@ void carrier_message_left(struct engine *e, struct link *l,
 void carrier_message_hops(struct engine *e, struct link *l,
 			  const struct msg_hops *m);
 void carrier_tell_hop(struct engine *e, const struct session *s);
+/** carrier_fits() - Is @s of those that may have one: answered, or UDP that the
+ * host sends, perhaps one way only?
+ */
+static inline bool carrier_fits(const struct session *s)
+{
+	if (s->proto == PROTO_TCP)
+		return s->state == SESSION_LIVE;
+	return s->proto == PROTO_UDP && (s->state == SESSION_LIVE ||
+		(s->state == SESSION_OPENING && s->initiator == BY_HOST));
+}
 /** carrier_moved() - Edge: bytes went on shared; promote when it is time */
 void carrier_moved(struct engine *e, uint32_t session, uint32_t bytes,
 		   msec now);

@@ -70,6 +70,30 @@ START_TEST(bulk_downwards)
 }
 END_TEST
 
+/* What is never answered moves all the same, and stays there. */
+START_TEST(never_answered)
+{
+	struct sim_conf c = { .seed = 12 };
+	struct sim *s = sim_up(&c);
+	uint64_t before;
+
+	for (int i = 0; i < BULK; i++) {
+		udp_send(s, 0, UP, 5000, 6000, DATAGRAM);
+		sim_run(s, 10);
+	}
+	sim_run(s, 500);
+	ck_assert_ptr_nonnull(udp_carrier(&s->edge[0]));
+	before = via_sent(&s->edge[0], VIA_OWN);
+	for (int i = 0; i < 600; i++) {
+		udp_send(s, 0, UP, 5000, 6000, DATAGRAM);
+		sim_run(s, 100);
+	}
+	ck_assert_uint_eq(via_sent(&s->edge[0], VIA_OWN), before + 600);
+	ck_assert_uint_eq(s->udp_got[UP], BULK + 600);
+	sim_end(s);
+}
+END_TEST
+
 START_TEST(each_lost_once)
 {
 	struct sim_conf c = { .seed = 3 };
@@ -396,6 +420,7 @@ int main(void)
 
 	tcase_add_test(tc, bulk_is_promoted);
 	tcase_add_test(tc, bulk_downwards);
+	tcase_add_test(tc, never_answered);
 	tcase_add_loop_test(tc, each_lost_once, 0, 8);
 	tcase_add_test(tc, no_answer);
 	tcase_add_loop_test(tc, payload_like_punch, 0, 4);
