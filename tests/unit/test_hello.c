@@ -102,6 +102,32 @@ START_TEST(place_of_another)
 }
 END_TEST
 
+/* A link that ends in pieces: nothing speaks for it, and the HELLO that brings
+ * it back is as the first of a new one.
+ */
+START_TEST(back_as_new)
+{
+	struct sim *s = sim_up(&usual);
+	struct link *l = &s->hub.e->link[1];
+
+	open_conn(s, 10, 3);
+	ck_assert_int_eq(hello(s, 10, CONN_CONTROL, 77, 5), MSG_HELLO);
+	engine_revoke(s->hub.e, 1, s->now);
+	ck_assert(l->ending);
+	open_conn(s, 11, 3);
+	ck_assert_int_eq(hello(s, 11, CONN_RELAY, 77, 6), MSG_BYE);
+	ck_assert(!engine_reaches(s->hub.e, &l->prefix.addr));
+	open_conn(s, 12, 3);
+	ck_assert_int_eq(hello(s, 12, CONN_CONTROL, 77, 1), MSG_HELLO);
+	ck_assert(!l->ending);
+	ck_assert(engine_reaches(s->hub.e, &l->prefix.addr));
+	engine_tick(s->hub.e, s->now += 10);
+	ck_assert(l->used);
+	ck_assert_uint_eq(l->control, 12);
+	sim_end(s);
+}
+END_TEST
+
 /* What it came with last is known, and it can be revoked, while it is away. */
 START_TEST(revoked_while_away)
 {
@@ -310,6 +336,7 @@ int main(void)
 	tcase_add_test(tc, relay_needs_control);
 	tcase_add_test(tc, newer_version);
 	tcase_add_test(tc, place_of_another);
+	tcase_add_test(tc, back_as_new);
 	tcase_add_test(tc, revoked_while_away);
 	tcase_add_test(tc, of_another_link);
 	tcase_add_test(tc, open_mixed_up);
