@@ -197,6 +197,7 @@ sim: $(B)/sim/sim
 
 sim-check: $(B)/sim/sim $(B)/sim/sim-safe
 	@bad=0; $< -r || bad=1; $< -j $(JOBS) 1 5000 || bad=1; \
+	SIM_FAST=64 $< -j $(JOBS) 1 4000 || bad=1; \
 	$(B)/sim/sim-safe -j $(JOBS) 1 500 || bad=1; exit $$bad
 
 sim-long: $(B)/sim/sim

@@ -242,7 +242,7 @@ void budget_evicted(struct engine *e, struct link *l, msec now)
 
 void budget_control_lost(struct engine *e, struct link *l, msec now)
 {
-	if (is_edge(e) && now - l->own_rx < ALIVE_MS)
+	if (is_edge(e) && now - fast_heard(e, l) < ALIVE_MS)
 		link_due(e, l, TIMER_EVICTED, now + EVICTED_MS);
 }
 
@@ -729,8 +729,10 @@ void carrier_message_hops(struct engine *e, struct link *l,
 		end_packet(e, l, DROP_STALE_MESSAGE);
 		return;
 	}
+	fast_pull(e, n);
 	e->session[e->own[n].session].hop_rx = m->hop;
 	e->own[n].in.hop = m->hop;
+	fast_settle(e, n);
 }
 
 void carrier_tell_hop(struct engine *e, const struct session *s)

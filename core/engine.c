@@ -379,7 +379,7 @@ bool engine_link(const struct engine *e, uint32_t n, struct link_status *s)
 		.mtu = path_size(l),
 		.mtu_up = is_edge(e) ? l->size_out : l->size_in,
 		.mtu_down = is_edge(e) ? l->size_in : l->size_out,
-		.own_heard = l->own_rx, .own_tcp = l->own_tcp,
+		.own_heard = fast_heard(e, l), .own_tcp = l->own_tcp,
 		.peer_lo = l->peer_lo, .peer_hi = l->peer_hi,
 		.own_active = l->own_active, .own_budget = l->budget,
 		.sessions = l->sessions, .drops = l->drops,

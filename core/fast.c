@@ -18,7 +18,9 @@
  * did so over the carrier (its mark has caught up), nothing acknowledged below
  * the carrier's first bytes, and nothing of it on another carrier for a second.
  * A packet that the programs hand up does not end that by itself: it is carried
- * here, and the place stays on.
+ * here, and the place stays on. Once both sides have sent FIN all goes up, as
+ * the last acknowledgements end the session; so does all of a carrier that is
+ * about to be left.
  *
  * The numbers of TCP are written by both. A place that is on has the newest: the
  * engine takes them as they are, since gigabytes may lie between two looks.
@@ -86,6 +88,12 @@ static msec seen_at(const struct engine *e, const struct fast_side *f)
 	return at < e->now ? at : e->now;
 }
 
+static void count_short(struct session *s, uint64_t packets)
+{
+	s->packets = packets < (uint64_t)(FIRST_SHORT - s->packets) ?
+		     (uint8_t)(s->packets + packets) : FIRST_SHORT;
+}
+
 /* Add what is new to @t. Return: packets that are new */
 static uint64_t pull_traffic(const struct fast_side *f, struct fast_seen *seen,
 			     struct traffic *t)
@@ -103,7 +111,11 @@ static uint64_t pull_traffic(const struct fast_side *f, struct fast_seen *seen,
 
 static void pull_tcp(struct tcp_side *side, const struct fast_side *f)
 {
-	side->end = load32(&f->end);
+	uint32_t end = load32(&f->end);
+
+	if (end != side->end)
+		side->known &= (uint8_t)~KNOWN_FIN; /* it was forged */
+	side->end = end;
 	side->ack = load32(&f->ack);
 	side->ts = load32(&f->ts);
 	side->win = (uint16_t)load32(&f->win);
@@ -117,14 +129,19 @@ static bool is_past(const struct fast_seen *seen)
 
 static void pull_out(struct engine *e, struct carrier *c, struct session *s)
 {
-	const struct fast_side *f = &e->conf.fast[c->slot].out;
+	struct fast_side *f = &e->conf.fast[c->slot].out;
+	struct link *l = &e->link[c->link];
+	uint64_t packets = pull_traffic(f, &c->fast_out, &l->sent[VIA_OWN]);
 
-	if (!pull_traffic(f, &c->fast_out, &e->link[c->link].sent[VIA_OWN]))
+	if (!packets)
 		return;
+	if (load32(&f->largest) > SMALL_OUTER + IP6_HDR - IP4_HDR)
+		size_sent(e, l);
+	store32(&f->largest, 0);
+	count_short(s, packets);
 	c->last_tx = seen_at(e, f);
 	if (e->now - c->last_tx < since(e->now, s->seen))
 		s->seen = (msec32)c->last_tx;
-	s->packets = FIRST_SHORT;
 	if (s->hop < s->window_min)
 		s->window_min = s->hop;
 	if (c->proto == PROTO_TCP)
@@ -137,9 +154,15 @@ static void pull_in(struct engine *e, struct carrier *c, struct session *s)
 	const struct fast_side *f = &e->conf.fast[c->slot].in;
 	struct tcp_side *side = &s->side[dir_received(e)];
 
-	if (!pull_traffic(f, &c->fast_in, &e->link[c->link].received[VIA_OWN]))
+	struct link *l = &e->link[c->link];
+	uint64_t packets = pull_traffic(f, &c->fast_in, &l->received[VIA_OWN]);
+
+	if (!packets)
 		return;
+	count_short(s, packets);
 	c->last_rx = seen_at(e, f);
+	if (l->own_rx < c->last_rx)
+		l->own_rx = c->last_rx;
 	if (e->now - c->last_rx < since(e->now, s->seen))
 		s->seen = (msec32)c->last_rx;
 	c->rtx = 0;
@@ -169,9 +192,13 @@ void engine_pull(struct engine *e, msec now)
 			fast_pull(e, e->fast_owner[n]);
 }
 
-msec fast_heard(const struct engine *e)
+/* An edge has one link: what came for any place came for that. */
+msec fast_heard(const struct engine *e, const struct link *l)
 {
-	return e->conf.fast ? seen_at(e, &e->conf.fast[FAST_ALL].in) : 0;
+	msec at = e->conf.fast && is_edge(e) ?
+		  seen_at(e, &e->conf.fast[FAST_ALL].in) : 0;
+
+	return at > l->own_rx ? at : l->own_rx;
 }
 
 /* -- who is ordinary --------------------------------------------------------- */
@@ -186,7 +213,7 @@ static bool tcp_caught_up(const struct engine *e, const struct carrier *c,
 
 	if (!(mine->known & theirs->known & KNOWN_ACK) || s->reset ||
 	    c->advance_due || (mine->known & theirs->known & KNOWN_FIN))
-		return false;	/* the engine wants to see the last ACK */
+		return false; /* their last ACKs end the session */
 	if (theirs->end != c->mark || seq_after(mine->ack, c->mark))
 		return false;
 	return (c->past[dir_received(e)] ||
@@ -200,7 +227,8 @@ static bool fits(const struct engine *e, const struct carrier *c)
 	const struct session *s;
 
 	if (!e->fast_on || c->state != CARRIER_UP || c->session == NONE ||
-	    c->carried < FAST_AFTER || carrier_is_idle(e, c, e->now) ||
+	    c->carried < FAST_AFTER || c->rtx >= LOST_SIGNS ||
+	    carrier_is_idle(e, c, e->now) ||
 	    (c->elsewhere_at && e->now - c->elsewhere_at <= ELSEWHERE_MS))
 		return false;
 	s = &e->session[c->session];
@@ -372,13 +400,15 @@ void fast_elsewhere(struct engine *e, uint32_t n)
 	fast_settle(e, n);
 }
 
-void fast_settle_all(struct engine *e)
+void fast_settle_link(struct engine *e, const struct link *l)
 {
-	for (uint32_t n = 1; n < e->fast_top; n++) {
-		if (e->fast_owner[n] == NONE)
+	for (uint32_t i = 1; i < e->fast_top; i++) {
+		uint32_t n = e->fast_owner[i];
+
+		if (n == NONE || (l && e->own[n].link != link_index(e, l)))
 			continue;
-		fast_pull(e, e->fast_owner[n]);
-		fast_settle(e, e->fast_owner[n]);
+		fast_pull(e, n);
+		fast_settle(e, n);
 	}
 }
 
@@ -386,7 +416,7 @@ void engine_set_fast(struct engine *e, bool on, msec now)
 {
 	e->now = now;
 	e->fast_on = on && e->conf.fast;
-	fast_settle_all(e);
+	fast_settle_link(e, NULL);
 }
 
 uint32_t engine_fast(const struct engine *e)

@@ -21,10 +21,12 @@
  * @end, @ack, @ts, @win: TCP: highest end, highest acknowledgement, newest
  *	timestamp, last window. The engine writes them too: at the start, and
  *	for what it carried itself
+ * @largest: out: bytes of the largest inner packet since the engine looked
  */
 struct fast_side {
 	uint64_t at_ns, packets, bytes;
 	uint32_t end, ack, ts, win;
+	uint32_t largest, zero;
 };
 
 /** struct fast_flow - a session on its own carrier
@@ -80,8 +82,8 @@ enum { FAST_PUNCH = 41, FAST_PUNCH_KIND = 2 };
 /* Place 0 belongs to nobody: its in.at_ns is the last packet of all. */
 enum { FAST_ALL = 0 };
 
-_Static_assert(sizeof(struct fast_side) == 40, "as both sides count");
-_Static_assert(sizeof(struct fast_flow) == 184, "as both sides count");
+_Static_assert(sizeof(struct fast_side) == 48, "as both sides count");
+_Static_assert(sizeof(struct fast_flow) == 200, "as both sides count");
 _Static_assert(sizeof(struct fast_inner_key) == 40, "no holes in a key");
 _Static_assert(sizeof(struct fast_outer_key) == 16, "no holes in a key");
 

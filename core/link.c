@@ -553,7 +553,7 @@ static void heard_size(struct engine *e, struct link *l, uint16_t bytes)
 	if (bytes < LEAST_MTU || bytes > FULL_MTU)
 		return;
 	l->size_in = bytes;
-	fast_settle_all(e);
+	fast_settle_link(e, l);
 	if (!had)
 		size_known(e, l);
 }

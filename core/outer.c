@@ -53,7 +53,10 @@ static void outer_icmp(struct engine *e, const struct pkt *p, msec now)
 		return;
 	}
 	end_packet(e, NULL, DROP_OUTER_ICMP);
-	if (n == NONE || !quoted_fits(e, &e->own[n], &q))
+	if (n == NONE)
+		return;
+	fast_pull(e, n);
+	if (!quoted_fits(e, &e->own[n], &q))
 		return;
 	c = &e->own[n];
 	l = &e->link[c->link];
@@ -61,6 +64,7 @@ static void outer_icmp(struct engine *e, const struct pkt *p, msec now)
 		size_suspect(e, l, now);
 	else if (c->rtx < UINT8_MAX)
 		c->rtx++;
+	fast_settle(e, n);
 }
 
 static void no_carrier(struct engine *e, const struct pkt *p, msec now)

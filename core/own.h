@@ -161,14 +161,18 @@ bool tcpopen_is_ack(const struct carrier *c, const struct pkt *p);
 void fast_pull(struct engine *e, uint32_t n);
 /** fast_settle() - Switch its fast path on or off: after it was handled */
 void fast_settle(struct engine *e, uint32_t n);
-/** fast_settle_all() - Something changed that all depend on */
-void fast_settle_all(struct engine *e);
+/** fast_settle_link() - Something changed that all of a link (NULL: all)
+ * depend on
+ */
+void fast_settle_link(struct engine *e, const struct link *l);
 /** fast_elsewhere() - A packet of its session took another carrier */
 void fast_elsewhere(struct engine *e, uint32_t n);
 /** fast_drop() - Its place is free again: before it ends */
 void fast_drop(struct engine *e, uint32_t n);
-/** fast_heard() - When the last packet came by the fast path, 0: never */
-msec fast_heard(const struct engine *e);
+/** fast_heard() - When the last packet came on an own carrier, by the fast path
+ * or not. Hub: as far as it was pulled. 0: never
+ */
+msec fast_heard(const struct engine *e, const struct link *l);
 
 /* -- probe.c --------------------------------------------------------------- */
 

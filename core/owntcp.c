@@ -17,7 +17,7 @@
  */
 #include "core/own.h"
 
-enum { QUIET_RTX = 2, ADVANCE_LEAST_MS = 20 };
+enum { ADVANCE_LEAST_MS = 20 };
 
 /* -- segments of our own making ------------------------------------------ */
 
@@ -147,7 +147,7 @@ static bool send_up(struct engine *e, uint32_t n, struct pkt *p, msec now)
 		carrier_leave(e, n, LEFT_IDLE, true, now);
 		return false;
 	}
-	if (c->rtx >= QUIET_RTX || c->came >= QUIET_RTX) {
+	if (c->rtx >= LOST_SIGNS || c->came >= LOST_SIGNS) {
 		shared_ask(e, &e->link[c->link], now);
 		carrier_leave(e, n, LEFT_QUIET, true, now);
 		return false;

@@ -19,8 +19,7 @@
  */
 #include "core/own.h"
 
-enum { STEP_MS = 250, TRIES = 5, ANSWER_MS = 1000, ICMP_MOST = 2,
-	FAST_LOOKS = 6 };
+enum { STEP_MS = 250, TRIES = 5, ANSWER_MS = 1000, FAST_LOOKS = 6 };
 
 static struct span payload_of(const struct pkt *p)
 {
@@ -69,14 +68,18 @@ static void answer_silence(struct engine *e, uint32_t n, msec now)
 		punch(e, n, PUNCH_ASK, rand64(&e->rand), now);
 }
 
-/* By the fast path packets come unseen: look now and then. */
+/* By the fast path packets come unseen: look now and then. What came so long
+ * after we last sent would have been answered at once.
+ */
 static void keep_fast(struct engine *e, uint32_t n, msec now)
 {
 	struct carrier *c = &e->own[n];
 
 	if (!c->slot)
 		return;
-	if (!carrier_is_idle(e, c, now))
+	if (!carrier_is_idle(e, c, now) &&
+	    now - since(now, e->session[c->session].seen) >
+	    c->last_tx + e->link[c->link].idle_udp_ms / 3)
 		answer_silence(e, n, now);
 	wheel_set(&e->wheel, timer_of_own(e, n),
 		  now + e->link[c->link].idle_udp_ms / FAST_LOOKS);
@@ -126,7 +129,7 @@ static bool is_quiet(const struct engine *e, const struct carrier *c)
 {
 	msec third = e->link[c->link].idle_udp_ms / 3;
 
-	return c->rtx >= ICMP_MOST ||
+	return c->rtx >= LOST_SIGNS ||
 	       c->last_tx > c->last_rx + third + ANSWER_MS;
 }
 
@@ -138,7 +141,7 @@ bool ownudp_send(struct engine *e, uint32_t session, struct pkt *p, msec now)
 	if (n == NONE || e->own[n].state != CARRIER_UP)
 		return false;
 	c = &e->own[n];
-	if (carrier_is_idle(e, c, now) || c->rtx >= ICMP_MOST) {
+	if (carrier_is_idle(e, c, now) || c->rtx >= LOST_SIGNS) {
 		bool quiet = is_quiet(e, c);
 
 		if (quiet)

@@ -139,10 +139,7 @@ static void fresh_mappings(struct engine *e, struct link *l)
 
 void silent_timer(struct engine *e, struct link *l, msec now)
 {
-	msec heard = fast_heard(e);
-
-	if (heard > l->own_rx)
-		l->own_rx = heard;
+	l->own_rx = fast_heard(e, l);
 	if (now - l->own_rx < SILENT_MS) {
 		link_due(e, l, TIMER_SILENT, l->own_rx + SILENT_MS);
 		return;
@@ -232,10 +229,12 @@ void shared_timer(struct engine *e, struct link *l, msec now)
  */
 static void nat_changed(struct engine *e, struct link *l, bool other_addr)
 {
+	msec heard = fast_heard(e, l);
+
 	out_note(e, l, NOTE_NAT_CHANGED);
 	if (is_edge(e))
 		fresh_control(e);
-	if (!other_addr && l->own_rx && e->now - l->own_rx < SILENT_MS) {
+	if (!other_addr && heard && e->now - heard < SILENT_MS) {
 		budget_evicted(e, l, e->now);
 		return;
 	}

@@ -98,7 +98,7 @@ void size_doubt(struct engine *e, struct link *l, msec now)
 	l->size_out = 0;
 	l->size_wait = 0;
 	l->size_settled = false;
-	fast_settle_all(e);
+	fast_settle_link(e, l);
 	link_due(e, l, TIMER_SIZE, now);
 }
 
@@ -177,7 +177,7 @@ void size_heard(struct engine *e, struct link *l, uint16_t bytes)
 	if (bytes <= l->size_out || bytes < LEAST_MTU)
 		return; /* the answer to an ASK without padding */
 	l->size_out = bytes;
-	fast_settle_all(e);
+	fast_settle_link(e, l);
 	size_tell(e, l);
 	size_known(e, l);
 }

@@ -42,6 +42,7 @@ enum {
 	FIRST_SHORT = 32,		/* 3: packets of a short flow */
 	ONE_GIB = 1 << 30,		/* 3.4 */
 	MID_WINDOW = 65535, MID_SCALE = 14,
+	LOST_SIGNS = 2,			/* 3.7: in a row: the carrier is dead */
 	ECN_CE = 3,			/* RFC 3168, 5: both bits */
 	FULL_MTU = 1500, LEAST_MTU = 576,	/* RFC 791: all take that */
 	ICMP6_RATE = 1000, ICMP6_BURST = 200	/* errors of our own, per s */

@@ -41,10 +41,23 @@
 #define SECTION(name) __attribute__((section(name), used))
 #define INLINE static inline __attribute__((always_inline))
 
+#ifndef FAST_NATIVE /* tests/sim runs this source too */
 /* Maps, and numbers known at load time: the address is the value. */
 extern const char map_inner, map_outer, map_flows;
 extern const char conf_out_mac, conf_in_mac, conf_ports;
 extern const char conf_uplink, conf_inner;
+
+/* A constant known at load time; opaque to the compiler, for which an address
+ * is never zero.
+ */
+INLINE uint32_t number(const char *name)
+{
+	uint64_t n = (uint64_t)name;
+
+	__asm__ volatile("" : "+r"(n));
+	return (uint32_t)n;
+}
+#endif
 
 static void *(*const map_lookup)(const void *map, const void *key) =
 	(void *)BPF_FUNC_map_lookup_elem;
@@ -123,17 +136,6 @@ struct seen {
 	uint16_t win;
 	bool has_ts;
 };
-
-/* A constant known at load time; opaque to the compiler, for which an address
- * is never zero.
- */
-INLINE uint32_t number(const char *name)
-{
-	uint64_t n = (uint64_t)name;
-
-	__asm__ volatile("" : "+r"(n));
-	return (uint32_t)n;
-}
 
 INLINE bool same16(const uint8_t *a, const uint8_t *b)
 {
@@ -388,6 +390,8 @@ SECTION("out") int to_outer(struct __sk_buff *skb)
 	if (proto == TCP)
 		tcp_note(&f->out, &s);
 	note(&f->out, &s, packets);
+	if (largest > f->out.largest)
+		f->out.largest = largest;
 	if (change_proto(skb, BE16(ETH_IP4), 0) ||
 	    store_bytes(skb, mac, &new, sizeof(new), 0) ||
 	    !csum_fix(skb, mac + IP4, proto, addr_diff, port_diff))

@@ -365,6 +365,8 @@ void law_marks(struct run *r)
 		struct engine *e = s->edge[i].e, *h = s->hub.e;
 		const struct link *le = &e->link[0], *lh = link_at_hub(r, i);
 
+		engine_pull(e, s->now);
+		engine_pull(h, s->now);
 		if (lh && (!marked(e, le, h, lh) || !marked(h, lh, e, le)))
 			sim_error(s, "an advance has not come");
 	}

@@ -13,6 +13,9 @@ enum { START = 1000000, CROSSED_MS = 1000 };
 #define HUB_ADDR	0xcb00710au
 #define NAT_ADDR	0xc6336401u
 
+static void from_inner(struct node *n, const struct out *o);
+static void packet_out(struct node *n, const struct out *o);
+
 /* -- events --------------------------------------------------------------- */
 
 static bool sooner(const struct event *a, const struct event *b)
@@ -133,6 +136,7 @@ struct nat *sim_nat(struct sim *s, uint32_t edge)
 
 struct link *sim_link(struct node *n)
 {
+	engine_pull(n->e, n->sim->now);
 	return &n->e->link[0];
 }
 
@@ -231,7 +235,10 @@ void sim_arrive(struct sim *s, struct wire *w)
 	s->crossed_bytes[w->kind][w->dir] += w->len;
 	switch (w->kind) {
 	case WIRE_OUTER_PACKET:
-		engine_outer(n->e, &f, s->now);
+		if (fast_run(n, false, f.at, &f.len))
+			from_inner(n, &(struct out){ .head = { f.at, f.len } });
+		else
+			engine_outer(n->e, &f, s->now);
 		break;
 	case WIRE_DATAGRAM:
 		if (w->dir == UP || w->to.port == n->udp_port)
@@ -366,7 +373,10 @@ static void inner_in(struct sim *s, void *arg)
 	struct inner *i = arg;
 	struct frame f = { .at = i->bytes + FRAME_HEADROOM, .len = i->len };
 
-	if (!i->node->stopped) {
+	if (!i->node->stopped && fast_run(i->node, true, f.at, &f.len)) {
+		packet_out(i->node, &(struct out){ .kind = OUT_OUTER,
+			   .head = { f.at, f.len } });
+	} else if (!i->node->stopped) {
 		engine_inner(i->node->e, &f, s->now);
 		pump(i->node);
 	}
@@ -584,8 +594,10 @@ void pump(struct node *n)
 			if (o->note == NOTE_NAT_CHANGED)
 				left_all(n);
 			break;
-		case OUT_LATCH: case OUT_FAST: case OUT_ROUTE:
-		case OUT_BENCH: break;
+		case OUT_FAST:
+			fast_keys_set(n, (const void *)o->head.at, o->on);
+			break;
+		case OUT_LATCH: case OUT_ROUTE: case OUT_BENCH: break;
 		case OUT_KIND_COUNT: abort();
 		}
 	}
@@ -606,6 +618,7 @@ void sim_boot(struct sim *s, struct node *n)
 
 	rand_bytes(&s->rand, n->conf.seed, sizeof(n->conf.seed));
 	free(n->memory);
+	fast_boot(n);
 	n->memory = aligned_alloc(64, (engine_bytes(&n->conf) + 63) / 64 * 64);
 	memset(n->memory, 0, engine_bytes(&n->conf));
 	n->e = engine_init(n->memory, &n->conf, s->now);
@@ -615,6 +628,7 @@ void sim_boot(struct sim *s, struct node *n)
 	memset(n->given, 0, sizeof(n->given));
 	n->udp_port++;
 	engine_set_uplink(n->e, n->addr, FULL_MTU, s->now);
+	engine_set_fast(n->e, n->fast, s->now);
 	if (!hub) {
 		engine_set_hub(n->e, HUB_ADDR, SIM_PORT, s->now);
 		pipe_dial(s, n->index, CONN_CONTROL, 10);
@@ -683,6 +697,8 @@ struct sim *sim_new(const struct sim_conf *c)
 	USUAL(nat.udp_ms, 120 * 1000);
 	USUAL(nat.tcp_ms, 3600 * 1000);
 #undef USUAL
+	if (!s->conf.fast && getenv("SIM_FAST"))
+		s->conf.fast = (uint32_t)atoi(getenv("SIM_FAST"));
 	rand_init(&s->rand, seed);
 	node_conf(s, &s->hub, SIM_EDGES);
 	for (uint32_t i = 0; i < s->conf.edges; i++) {
@@ -714,8 +730,11 @@ void sim_free(struct sim *s)
 		for (int d = UP; d <= DOWN; d++)
 			free(s->tcp[i].end[d].have);
 	free(s->hub.memory);
-	for (int i = 0; i < SIM_EDGES; i++)
+	free(s->hub.fast);
+	for (int i = 0; i < SIM_EDGES; i++) {
 		free(s->edge[i].memory);
+		free(s->edge[i].fast);
+	}
 	free(s->heap);
 	free(s);
 }

@@ -69,6 +69,7 @@ struct nat_conf {
  * @nats: edge n is behind NAT n modulo that (as many as edges)
  * @whole: connections cross the NAT as well, and end points know of every
  *	packet that may come
+ * @fast: places of the fast path (0: as many as SIM_FAST in the environment)
  */
 struct sim_conf {
 	uint64_t seed;
@@ -81,6 +82,7 @@ struct sim_conf {
 	uint32_t loss, twice, nats;
 	struct nat_conf nat;
 	uint32_t sessions, own, contexts, budget;
+	uint32_t fast;
 };
 
 enum wire_kind { WIRE_OUTER_PACKET, WIRE_DATAGRAM, WIRE_MESSAGE };
@@ -159,7 +161,9 @@ struct given {
 };
 enum { HEARD = 1024, GIVEN = 128 };
 
-/** struct node - an engine and its daemon */
+/** struct node - an engine and its daemon
+ * @fast_packets: that the fast path took, out and in
+ */
 struct node {
 	struct sim *sim;
 	struct engine *e;
@@ -174,6 +178,8 @@ struct node {
 	struct heard heard[HEARD];
 	struct given given[GIVEN];
 	uint32_t given_next;
+	struct fast_node *fast;
+	uint64_t fast_packets[2];	/* out, in */
 };
 
 /** struct pipe - a connection
@@ -313,6 +319,17 @@ bool sim_is_hub(const struct node *n);
 const char *sim_name(const struct node *n);
 /** pump() - Do what the engine wants done */
 void pump(struct node *n);
+
+/* -- fast.c ----------------------------------------------------------------- */
+
+/** fast_boot() - A node starts: empty maps */
+void fast_boot(struct node *n);
+/** fast_keys_set() - What OUT_FAST says */
+void fast_keys_set(struct node *n, const struct fast_keys *k, bool add);
+/** fast_run() - A packet on its way @out or in. True: the fast path took it; it
+ * is translated, in place
+ */
+bool fast_run(struct node *n, bool out, uint8_t *packet, size_t *len);
 
 /* -- pipe.c --------------------------------------------------------------- */
 

@@ -6,3 +6,4 @@
 #include "tests/sim/pipe.c"
 #include "tests/sim/nat.c"
 #include "tests/sim/ends.c"
+#include "tests/sim/fast.c"

@@ -8,7 +8,7 @@ for t; do
 		echo "not ok $name (not built)"
 		bad=1
 	elif out=$(timeout 120 "$t" 2>&1); then
-		n=$(printf '%s\n' "$out" | sed -n 's/.*Checks: \([0-9]*\).*/\1/p')
+		n=$(printf '%s\n' "$out" | sed -n 's/.*Checks: \([0-9]*\).*/\1/p' | tail -n 1)
 		echo "ok $name (${n:-?} checks)"
 	else
 		printf '%s\n' "$out"

@@ -598,5 +598,5 @@ int main(void)
 	tcase_add_test(tc, random_inner);
 	tcase_add_test(tc, outbox_full);
 	tcase_add_loop_test(tc, random_trouble, 0, 16);
-	return run_case(suite, tc);
+	return run_both(suite, tc);
 }

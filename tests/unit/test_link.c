@@ -537,5 +537,5 @@ int main(void)
 	tcase_add_test(tc, random_messages);
 	tcase_add_test(tc, bent_messages);
 	tcase_add_loop_test(tc, stop, 0, 2);
-	return run_case(suite, tc);
+	return run_both(suite, tc);
 }

@@ -777,5 +777,5 @@ int main(void)
 	tcase_add_loop_test(tc, idle_gets_no_advance, 0, 2);
 	tcase_add_test(tc, peer_answers_late);
 	tcase_add_test(tc, short_flows_start_shared);
-	return run_case(suite, tc);
+	return run_both(suite, tc);
 }

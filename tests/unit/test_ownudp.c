@@ -432,5 +432,5 @@ int main(void)
 	tcase_add_test(tc, mapping_lost);
 	tcase_add_test(tc, icmp_about_it);
 	tcase_add_test(tc, punch_in_a_super_packet);
-	return run_case(suite, tc);
+	return run_both(suite, tc);
 }

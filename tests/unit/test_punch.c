@@ -387,5 +387,5 @@ int main(void)
 	tcase_add_loop_test(tc, moves_are_told, 0, 2);
 	tcase_add_test(tc, kept_without_control);
 	tcase_add_test(tc, edge_restarts);
-	return run_case(suite, tc);
+	return run_both(suite, tc);
 }

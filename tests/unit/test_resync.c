@@ -422,5 +422,5 @@ int main(void)
 	tcase_add_loop_test(tc, closed_stays_closed, 0, 2);
 	tcase_add_loop_test(tc, only_what_changed, 0, 2);
 	tcase_add_loop_test(tc, many_records, 0, 2);
-	return run_case(suite, tc);
+	return run_both(suite, tc);
 }

@@ -659,5 +659,5 @@ int main(void)
 	tcase_add_test(tc, inbound_quarter_of_closed);
 	tcase_add_test(tc, idle_make_room);
 	tcase_add_loop_test(tc, control_evicted, 0, 2);
-	return run_case(suite, tc);
+	return run_both(suite, tc);
 }
