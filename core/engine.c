@@ -156,6 +156,11 @@ uint8_t *out_room(struct engine *e, size_t len)
 	return room(e, len, ARENA / 8 * 7);
 }
 
+uint8_t *out_room_kept(struct engine *e, size_t len)
+{
+	return room(e, len, ARENA);
+}
+
 bool out_fits(const struct engine *e, size_t len)
 {
 	return e->arena_used + len <= ARENA / 8 * 7;

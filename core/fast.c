@@ -25,8 +25,8 @@
  * The numbers of TCP are written by both. A place that is on has the newest: the
  * engine takes them as they are, since gigabytes may lie between two looks.
  * A place is used again at once: the programs compare the whole tuple, and `on`
- * is another number then. If the place's keys are not gone yet, their packets
- * compare unequal and go up.
+ * is another number then. A key that is left behind finds a place that is off,
+ * or whose tuple is another.
  */
 #include "core/csum.h"
 #include "core/own.h"
@@ -239,25 +239,48 @@ static bool fits(const struct engine *e, const struct carrier *c)
 
 /* -- places ------------------------------------------------------------------ */
 
-static void tell(struct engine *e, const struct carrier *c, bool on)
+static bool tell(struct engine *e, uint32_t slot, bool on)
 {
-	const struct fast_flow *f = &e->conf.fast[c->slot];
-	struct fast_keys *k = (void *)out_room(e, sizeof(*k));
+	const struct fast_flow *f = &e->conf.fast[slot];
+	struct fast_keys *k = (void *)out_room_kept(e, sizeof(*k));
 	struct out *o = k ? out_new(e, OUT_FAST) : NULL;
 
 	if (!o)
-		return;
+		return false;
 	*k = (struct fast_keys){
 		.inner = { .sport = f->sport, .dport = f->dport,
 			   .proto = f->proto },
 		.outer = { .remote = f->remote, .local = f->local,
 			   .remote_port = f->remote_port,
 			   .local_port = f->local_port, .proto = f->proto },
-		.slot = c->slot };
+		.slot = slot };
 	memcpy(k->inner.src, f->src, sizeof(f->src));
 	memcpy(k->inner.dst, f->dst, sizeof(f->dst));
 	o->on = on;
 	o->head = (struct span){ (uint8_t *)k, sizeof(*k) };
+	return true;
+}
+
+static void put_back(struct engine *e, uint32_t slot, uint32_t *list)
+{
+	e->fast_owner[slot] = NONE;
+	e->fast_next[slot] = *list;
+	*list = slot;
+	e->fast_active--;
+}
+
+/* Places whose keys could not be taken away when the outbox was full: not to be
+ * used before, or the tables would fill up with what nobody takes away.
+ */
+static void tell_late(struct engine *e)
+{
+	uint32_t slot;
+
+	while ((slot = e->fast_untold) && tell(e, slot, false)) {
+		e->fast_untold = e->fast_next[slot];
+		e->fast_next[slot] = e->fast_free;
+		e->fast_free = slot;
+	}
 }
 
 /* What never changes while the carrier has the place. */
@@ -290,6 +313,7 @@ static bool take_place(struct engine *e, uint32_t n)
 {
 	struct carrier *c = &e->own[n];
 
+	tell_late(e);
 	if (e->fast_free) {
 		c->slot = e->fast_free;
 		e->fast_free = e->fast_next[c->slot];
@@ -302,7 +326,11 @@ static bool take_place(struct engine *e, uint32_t n)
 	e->fast_active++;
 	c->fast_out = c->fast_in = (struct fast_seen){ 0, 0 };
 	fill(e, c, &e->conf.fast[c->slot]);
-	tell(e, c, true);
+	if (!tell(e, c->slot, true)) {
+		put_back(e, c->slot, &e->fast_free);
+		c->slot = 0;
+		return false;
+	}
 	if (c->proto == PROTO_UDP)
 		wheel_set(&e->wheel, timer_of_own(e, n), e->now + 1);
 	return true;
@@ -371,11 +399,8 @@ void fast_drop(struct engine *e, uint32_t n)
 		return;
 	switch_on(e, c, false);
 	fast_pull(e, n);
-	tell(e, c, false);
-	e->fast_owner[c->slot] = NONE;
-	e->fast_next[c->slot] = e->fast_free;
-	e->fast_free = c->slot;
-	e->fast_active--;
+	put_back(e, c->slot, tell(e, c->slot, false) ? &e->fast_free :
+		 &e->fast_untold);
 	c->slot = 0;
 }
 

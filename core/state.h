@@ -380,8 +380,8 @@ struct engine {
 	uint32_t next_name;
 
 	bool fast_on;
-	uint32_t *fast_owner, *fast_next;	/* per place: carrier; free list */
-	uint32_t fast_free, fast_top, fast_active, fast_use;
+	uint32_t *fast_owner, *fast_next;	/* per place: carrier; lists */
+	uint32_t fast_free, fast_untold, fast_top, fast_active, fast_use;
 
 	struct context *tx, *rx;
 	struct table tx_key, tx_number, rx_key, rx_number;
@@ -420,6 +420,8 @@ struct engine {
 struct out *out_new(struct engine *e, enum out_kind kind);
 /** out_room() - @len bytes that live as long as the outbox; NULL if full */
 uint8_t *out_room(struct engine *e, size_t len);
+/** out_room_kept() - The same from what is kept for messages */
+uint8_t *out_room_kept(struct engine *e, size_t len);
 /** out_fits() - Would out_room() find it? */
 bool out_fits(const struct engine *e, size_t len);
 /** out_shrink() - Give the end of a room back, if nothing stands behind it */

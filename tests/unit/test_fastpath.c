@@ -47,12 +47,17 @@ static void only_own(struct sim *s)
 					   !via_sent(&s->hub, v)));
 }
 
-static void nobody_left(struct node *n)
+static void nobody_is_on(const struct node *n)
 {
 	ck_assert_uint_eq(engine_fast(n->e), 0);
-	ck_assert_uint_eq(n->fast->keys, 0);
 	for (uint32_t i = 0; i < n->conf.fast_places; i++)
 		ck_assert_uint_eq(n->conf.fast[i].on, 0);
+}
+
+static void nobody_left(const struct node *n)
+{
+	nobody_is_on(n);
+	ck_assert_uint_eq(n->fast->keys, 0);
 }
 
 /* -- in and out -------------------------------------------------------------- */
@@ -195,6 +200,39 @@ START_TEST(places)
 		tcp_write(t[i], DOWN, 50000);
 		ck_assert(tcp_run(t[i], 10 * 1000));
 	}
+	sim_end(s);
+}
+END_TEST
+
+/* The outbox is full when they end: their keys go later, before others come. */
+START_TEST(keys_late)
+{
+	struct sim *s = sim_up(&strict);
+	struct engine *e = s->edge[0].e;
+	struct tcp *t[3];
+
+	t[0] = bulk(s, 40001, 100000);
+	t[1] = bulk(s, 40002, 100000);
+	e->out_count = OUT_CAP;
+	for (int i = 0; i < 2; i++)
+		fast_drop(e, session_at(&s->edge[0], t[i])->carrier);
+	e->out_count = 0;
+	nobody_is_on(&s->edge[0]);
+	ck_assert_uint_eq(s->edge[0].fast->keys, 2);
+	t[2] = bulk(s, 40003, 100000);
+	ck_assert(is_fast(&s->edge[0], t[2]));
+	ck_assert_uint_eq(s->edge[0].fast->keys, 1);
+	ck_assert_uint_eq(e->fast_top, 3);
+	/* and what could not be added has no place */
+	e->out_count = OUT_CAP;
+	e->now = s->now;
+	fast_settle(e, session_at(&s->edge[0], t[0])->carrier);
+	e->out_count = 0;
+	ck_assert_ptr_null(place_of(&s->edge[0], t[0]));
+	tcp_write(t[0], UP, 20000);
+	ck_assert(tcp_run(t[0], 5000));
+	ck_assert(is_fast(&s->edge[0], t[0]));
+	ck_assert_uint_eq(s->edge[0].fast->keys, 2);
 	sim_end(s);
 }
 END_TEST
@@ -419,6 +457,7 @@ int main(void)
 	tcase_add_loop_test(tc, ends, 0, 2);
 	tcase_add_test(tc, off_and_on);
 	tcase_add_test(tc, places);
+	tcase_add_test(tc, keys_late);
 	tcase_add_loop_test(tc, same_facts, 0, 2);
 	tcase_add_test(tc, heard);
 	tcase_add_loop_test(tc, wraps, 0, 3);
