@@ -111,6 +111,9 @@ $(B)/version.h: FORCE
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 $(B)/obj/core/%.o $(B)/unit/core/%.o: WARN += $(CORE_WARN)
+# Only the way of a packet and the curve are worth bytes.
+COLD := $(filter-out cmd/daemon.c crypto/p256.c,$(filter cmd/% crypto/%,$(SRCS)))
+$(COLD:%.c=$(B)/obj/%.o): CFLAGS += -Os
 $(VERSIONED:%.c=$(B)/obj/%.o) $(VERSIONED:%.c=$(B)/unit/%.o): $(B)/version.h
 $(VERSIONED:%.c=$(B)/obj/%.o): CPPFLAGS += -include $(B)/version.h
 $(VERSIONED:%.c=$(B)/unit/%.o): UNIT_CPPFLAGS += -include $(B)/version.h
