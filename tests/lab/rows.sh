@@ -406,9 +406,9 @@ row_nofast_loss() { mode_row loss --no-fast; }
 # The kernel translates a transfer while it runs, at both ends, until it ends.
 row_fast() {
 	up preserving || return
-	bg lan slow curl -sS -o /dev/null --limit-rate 1m "$(url "$SRV6" 4m)"
-	t edge until_ok 3 eval '[ "$(fast_sessions edge alice)" = 1 ]'
-	t hub until_ok 3 eval '[ "$(fast_sessions hub hub)" = 1 ]'
+	bg lan slow curl -sS -o /dev/null --limit-rate 500k "$(url "$SRV6" 4m)"
+	t edge until_ok 6 eval '[ "$(fast_sessions edge alice)" = 1 ]'
+	t hub until_ok 6 eval '[ "$(fast_sessions hub hub)" = 1 ]'
 	t whole wait "${PID[slow]}"
 	t counted counted_all 4194304
 	t edge_over until_ok 3 eval '[ "$(fast_sessions edge alice)" = 0 ]'
