@@ -152,6 +152,20 @@ def key(p):
     return p[6:7] + p[8:]
 
 
+def datagrams(offload, p):
+    """What stands in a super-packet of UDP: unmap joins what comes together"""
+    flags, gso, _, size, _, _ = VNET.unpack(offload)
+    if gso != GSO_UDP_L4 or not flags & NEEDS_CSUM or p[6:7] != b"\x11":
+        return [p]
+    out = []
+    for at in range(48, len(p), size):
+        body = p[at:at + size]
+        n = struct.pack("!H", 8 + len(body))
+        one = p[:4] + n + p[6:44] + n + bytes(2) + body
+        out.append(one[:46] + struct.pack("!H", check6(one)) + one[48:])
+    return out
+
+
 def differs(sent, got, cost=3, label=True):
     """None, or how @got is not @sent after @cost routers"""
     flow = struct.unpack("!I", got[:4])[0] & 0xfffff
@@ -225,9 +239,10 @@ class Net:
     @staticmethod
     def take(to, got, wait):
         new = to.read(wait)
-        for _, p in new:
-            if len(p) >= 40:
-                got[key(p)] = p
+        for offload, train in new:
+            for p in datagrams(offload, train):
+                if len(p) >= 40:
+                    got[key(p)] = p
         return len(new)
 
     def same(self, side, packets, cost=3, what="", label=True):

@@ -1120,17 +1120,6 @@ CASES = {name.split("_", 1)[1]: what for name, what in list(globals().items())
 EXTRA = ("sizes", "shrinks")
 
 
-def twice(name):
-    """A datagram may be lost, also here: a case counts if it fails twice"""
-    try:
-        CASES[name]()
-    except Fail as err:
-        if "did not arrive" not in str(err):
-            raise
-        print("# %s, once more: %s" % (name, err))
-        CASES[name]()
-
-
 def main(argv):
     global carrier, lab, unmap, net
     carrier, lab, unmap, site = argv[:4]
@@ -1139,7 +1128,7 @@ def main(argv):
     for name in argv[4:] or [c for c in CASES if c not in EXTRA]:
         start = time.monotonic()
         try:
-            twice(name)
+            CASES[name]()
             print("ok wire/%s/%s" % (carrier, name))
         except Fail as err:
             print("# %s: %s" % (name, err))
